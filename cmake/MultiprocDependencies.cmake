@@ -1,0 +1,61 @@
+# Finds what multiproc needs. The build and the installed package both include this file, so that both accept the same
+# systems: a CMake package of the dependency where there is one, else its headers anywhere on the include path.
+#
+# It provides the targets Boost::headers (with Boost.PFR, so 1.75 or newer), cereal::cereal and Threads::Threads, and sets
+# multiproc_DEPENDENCY_PROBLEM to a text if one of them is missing.
+
+set(multiproc_DEPENDENCY_PROBLEM "")
+
+find_package(Threads QUIET)
+if(NOT TARGET Threads::Threads)
+    string(APPEND multiproc_DEPENDENCY_PROBLEM "multiproc needs a thread library.\n")
+endif()
+
+# Targets found here must be visible where a parent project links multiproc::multiproc.
+macro(_multiproc_make_global target)
+    get_target_property(_multiproc_imported ${target} IMPORTED)
+    get_target_property(_multiproc_global ${target} IMPORTED_GLOBAL)
+    get_target_property(_multiproc_alias ${target} ALIASED_TARGET)
+    if(_multiproc_imported AND NOT _multiproc_global AND NOT _multiproc_alias)
+        set_target_properties(${target} PROPERTIES IMPORTED_GLOBAL TRUE)
+    endif()
+endmacro()
+
+# _multiproc_find_headers(<target> <header> <package> [<version>])
+macro(_multiproc_find_headers target header package)
+    if(NOT TARGET ${target})
+        find_package(${package} ${ARGN} CONFIG QUIET)
+    endif()
+    if(NOT TARGET ${target})
+        find_path(multiproc_${package}_INCLUDE_DIR NAMES "${header}")
+        mark_as_advanced(multiproc_${package}_INCLUDE_DIR)
+        if(multiproc_${package}_INCLUDE_DIR)
+            add_library(${target} INTERFACE IMPORTED)
+            set_target_properties(${target} PROPERTIES INTERFACE_INCLUDE_DIRECTORIES
+                                                       "${multiproc_${package}_INCLUDE_DIR}")
+        endif()
+    endif()
+    if(TARGET ${target})
+        _multiproc_make_global(${target})
+    endif()
+endmacro()
+
+_multiproc_find_headers(Boost::headers boost/pfr.hpp Boost 1.75)
+_multiproc_find_headers(cereal::cereal cereal/cereal.hpp cereal)
+if(TARGET Threads::Threads)
+    _multiproc_make_global(Threads::Threads)
+endif()
+
+if(NOT TARGET Boost::headers)
+    string(APPEND multiproc_DEPENDENCY_PROBLEM
+        "multiproc needs the headers of Boost 1.75 or newer. Debian 12: apt-get install libboost1.81-dev; "
+        "newer Debian and Ubuntu: libboost-dev; Homebrew: brew install boost; vcpkg: the manifest names them.\n")
+endif()
+if(NOT TARGET cereal::cereal)
+    string(APPEND multiproc_DEPENDENCY_PROBLEM
+        "multiproc needs the headers of cereal. Debian and Ubuntu: apt-get install libcereal-dev; "
+        "Homebrew: brew install cereal; vcpkg: the manifest names them.\n")
+endif()
+if(multiproc_DEPENDENCY_PROBLEM AND NOT CMAKE_FIND_PACKAGE_NAME STREQUAL "multiproc")
+    message(FATAL_ERROR "${multiproc_DEPENDENCY_PROBLEM}")
+endif()

@@ -1,0 +1,244 @@
+/// @file
+/// How a callable is named in another process, and the piece of code that runs it there. Internal.
+///
+/// Each callable *type* has one TaskDescriptor, a writable static data member of a template: writable data is never
+/// folded by the linker, as two functions with the same body are. It travels as module, offset and signature. All
+/// functions of one signature share a descriptor; the function's own address travels beside it in the same way.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <typeinfo>
+
+#include <multiproc/detail/callable.hpp>
+#include <multiproc/partial.hpp>
+
+namespace multiproc::detail {
+
+/// One run of a task in a worker: the arguments of one or more items, and the place for their results.
+class MULTIPROC_API TaskRun {
+public:
+    TaskRun(const TaskRun&) = delete;
+    TaskRun& operator=(const TaskRun&) = delete;
+
+    InputBuffer arguments;           ///< the callable's fields, then the items
+    std::uint32_t count = 0;         ///< how many items
+    const void* function = nullptr;  ///< the function, where the callable is one
+
+    /// Where the result of the item at hand is written.
+    OutputBuffer& result() noexcept { return *result_; }
+
+    /// The item's result is complete. From here on it survives this process: the parent reads results that were finished
+    /// but not yet sent out of the shared memory of a dead worker.
+    void item_done() {
+        ++done_;
+        progress_->store(pack(done_, result_->size()), std::memory_order_release);
+        if (send_each_) send_results();
+    }
+
+    /// Called in a catch block: the error is the item's result.
+    void item_failed() noexcept { send_error(); }
+
+    static constexpr std::uint64_t pack(std::uint32_t items, std::size_t bytes) noexcept {
+        return (std::uint64_t{items} << 32) | static_cast<std::uint32_t>(bytes);
+    }
+
+protected:
+    TaskRun() = default;
+    ~TaskRun() = default;
+    virtual void send_results() = 0;
+    virtual void send_error() noexcept = 0;
+
+    OutputBuffer* result_ = nullptr;
+    std::atomic<std::uint64_t>* progress_ = nullptr;
+    std::uint32_t done_ = 0;
+    bool send_each_ = false;
+};
+
+struct TaskDescriptor {
+    void (*run)(TaskRun&);
+    const std::type_info& (*signature)() noexcept;  ///< of callable, parameters and result
+    const std::type_info& (*callable)() noexcept;
+};
+
+/// A task as the calling process knows it.
+struct TaskTarget {
+    const TaskDescriptor* descriptor = nullptr;
+    const void* function = nullptr;
+};
+
+// ---- the callable itself in a message ----
+
+template <class F>
+struct CallableCodec {
+    static constexpr bool has_function = false;
+    static const void* function(const F&) noexcept { return nullptr; }
+    static void write(OutputBuffer& out, const F& f) {
+        if constexpr (!Stateless<F>) encode(out, f);
+    }
+    static F read(InputBuffer& in, const void*) {
+        if constexpr (Stateless<F>) {
+            return F{};
+        } else {
+            return decode<F>(in);
+        }
+    }
+};
+
+template <FunctionPointer F>
+struct CallableCodec<F> {
+    static constexpr bool has_function = true;
+    static const void* function(F f) noexcept { return reinterpret_cast<const void*>(f); }
+    static void write(OutputBuffer&, F) noexcept {}
+    static F read(InputBuffer&, const void* function) noexcept {
+        return reinterpret_cast<F>(const_cast<void*>(function));
+    }
+};
+
+template <class F, class... Bound>
+struct CallableCodec<Partial<F, Bound...>> {
+    using Whole = Partial<F, Bound...>;
+    static constexpr bool has_function = CallableCodec<F>::has_function;
+    static const void* function(const Whole& p) noexcept { return CallableCodec<F>::function(p.function); }
+    static void write(OutputBuffer& out, const Whole& p) {
+        CallableCodec<F>::write(out, p.function);
+        std::apply([&out](const Bound&... bound) { encode(out, bound...); }, p.bound);
+    }
+    static Whole read(InputBuffer& in, const void* function) {
+        F f = CallableCodec<F>::read(in, function);
+        return Whole{std::move(f), decode_all<Bound...>(in)};
+    }
+};
+
+// ---- the arguments of one item ----
+
+// Items of fixed size follow each other without a gap; others carry their length, so that one that cannot be decoded
+// does not spoil those behind it.
+template <class Storage>
+inline constexpr bool fixed_size_item = false;
+template <class... Ts>
+inline constexpr bool fixed_size_item<std::tuple<Ts...>> = (is_bitwise_v<Ts> && ...);
+
+template <class Target, class Arg>
+decltype(auto) as_storage(Arg&& argument) {
+    if constexpr (std::is_same_v<std::remove_cvref_t<Arg>, Target>) {
+        return static_cast<const Target&>(argument);
+    } else {
+        return convert<Target>(std::forward<Arg>(argument));
+    }
+}
+
+template <class Called, class... Args, std::size_t... I>
+void encode_arguments(OutputBuffer& out, std::index_sequence<I...>, Args&&... args) {
+    encode(out, as_storage<typename Called::template StorageAt<I>>(std::forward<Args>(args))...);
+}
+
+/// Appends the arguments of one item, converted to what the function takes.
+template <class Called, class... Args>
+void encode_item(OutputBuffer& out, Args&&... args) {
+    if constexpr (fixed_size_item<typename Called::Storage>) {
+        encode_arguments<Called>(out, std::index_sequence_for<Args...>{}, std::forward<Args>(args)...);
+    } else {
+        const std::size_t start = out.size();
+        std::uint64_t length = 0;
+        out.write(&length, sizeof length);
+        encode_arguments<Called>(out, std::index_sequence_for<Args...>{}, std::forward<Args>(args)...);
+        length = out.size() - start - sizeof length;
+        out.overwrite(start, &length, sizeof length);
+    }
+}
+
+template <class... Ts>
+std::tuple<Ts...> decode_arguments(InputBuffer& in, std::tuple<Ts...>*) {
+    return decode_all<Ts...>(in);
+}
+
+// ---- running ----
+
+template <class F, class Called>
+struct TaskRunner {
+    using Storage = typename Called::Storage;
+
+    static void run(TaskRun& task) {
+        const InputBuffer fields = task.arguments;
+        std::optional<F> f;
+        for (std::uint32_t item = 0; item < task.count; ++item) {
+            try {
+                if (!f) {
+                    InputBuffer in = fields;
+                    f.emplace(CallableCodec<F>::read(in, task.function));
+                    if (item == 0) task.arguments = in;
+                }
+                run_item(task, *f);
+            } catch (...) {
+                if constexpr (!Called::pure) f.reset();
+                task.item_failed();
+                continue;
+            }
+            task.item_done();
+            // A callable that a call may change is made anew for each item, as if the item had been sent alone.
+            if constexpr (!Called::pure) f.reset();
+        }
+    }
+
+private:
+    static void run_item(TaskRun& task, F& f) {
+        Storage arguments = read_item(task);
+        if constexpr (std::is_void_v<raw_result_t<Called, F>>) {
+            Called::invoke(f, arguments);
+        } else {
+            encode(task.result(), Called::invoke(f, arguments));
+        }
+    }
+
+    static Storage read_item(TaskRun& task) {
+        if constexpr (fixed_size_item<Storage>) {
+            return decode_arguments(task.arguments, static_cast<Storage*>(nullptr));
+        } else {
+            std::uint64_t length = 0;
+            task.arguments.read(&length, sizeof length);
+            if (length > task.arguments.remaining()) length = task.arguments.remaining() + std::uint64_t{1};
+            InputBuffer item({task.arguments.take(static_cast<std::size_t>(length)), static_cast<std::size_t>(length)});
+            return decode_arguments(item, static_cast<Storage*>(nullptr));
+        }
+    }
+};
+
+template <class T>
+const std::type_info& type_of() noexcept {
+    return typeid(T);
+}
+
+template <class F, class Called>
+struct TaskDescriptorOf {
+    static inline TaskDescriptor value{&TaskRunner<F, Called>::run, &type_of<TaskRunner<F, Called>>, &type_of<F>};
+};
+
+/// Throws std::invalid_argument, saying what to do, when `function` is null.
+MULTIPROC_API void require_function(const void* function);
+
+/// A callable prepared for travelling: what it is, and how its calls are written.
+template <class F, class... Args>
+struct Task {
+    using Traits = TaskTraits<F, Args...>;
+    using Function = typename Traits::Function;
+    using Called = typename Traits::Called;
+    using Result = typename Traits::Result;
+
+    static constexpr bool fixed_size_items = fixed_size_item<typename Called::Storage>;
+
+    /// Throws std::invalid_argument for an empty function pointer.
+    static TaskTarget target(const Function& f) {
+        TaskTarget target{&TaskDescriptorOf<Function, Called>::value, CallableCodec<Function>::function(f)};
+        if constexpr (CallableCodec<Function>::has_function) require_function(target.function);
+        return target;
+    }
+    static void write_callable(OutputBuffer& out, const Function& f) { CallableCodec<Function>::write(out, f); }
+    template <class... Given>
+    static void write_item(OutputBuffer& out, Given&&... given) {
+        encode_item<Called>(out, std::forward<Given>(given)...);
+    }
+};
+
+}  // namespace multiproc::detail

@@ -1,0 +1,28 @@
+/// @file
+/// The whole library: processes and pools that run C++ functions, with typed results.
+///
+/// ```cpp
+/// #include <multiproc/multiproc.hpp>
+///
+/// std::string task(int id) { return std::to_string(id); }
+///
+/// int main() {
+///     multiproc::freeze_support();                 // first line: children enter the program here
+///     multiproc::Pool pool;
+///     for (const std::string& s : pool.map(task, std::views::iota(0, 10))) std::puts(s.c_str());
+/// }
+/// ```
+#pragma once
+
+#include <multiproc/async_result.hpp>
+#include <multiproc/codec.hpp>
+#include <multiproc/config.hpp>
+#include <multiproc/errors.hpp>
+#include <multiproc/exit_status.hpp>
+#include <multiproc/freeze_support.hpp>
+#include <multiproc/partial.hpp>
+#include <multiproc/pool.hpp>
+#include <multiproc/process.hpp>
+#include <multiproc/remote_error.hpp>
+#include <multiproc/start_method.hpp>
+#include <multiproc/worker.hpp>

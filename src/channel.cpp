@@ -1,0 +1,99 @@
+#include "channel.hpp"
+
+#include <multiproc/codec.hpp>
+#include <multiproc/errors.hpp>
+
+namespace multiproc {
+namespace {
+
+// Changes whenever the layout of anything that two processes share changes.
+constexpr std::uint64_t channel_magic = 0x6d70726f63000001;
+constexpr std::size_t page = 4096;
+
+constexpr std::uint64_t round_up_to_page(std::uint64_t size) noexcept { return (size + page - 1) / page * page; }
+
+}  // namespace
+
+Channel Channel::create(Role role, ChannelSizes sizes, const StartInfo& info) {
+    HeapBuffer encoded;
+    encode(encoded, info);
+
+    const std::uint64_t info_offset = round_up_to_cell(sizeof(ControlBlock));
+    const std::uint64_t tasks_offset = round_up_to_page(info_offset + encoded.size());
+    const std::uint64_t results_offset = tasks_offset + sizes.tasks;
+    const std::uint64_t size = results_offset + sizes.results;
+
+    Channel channel;
+    channel.segment_ = os::Segment::create(static_cast<std::size_t>(size));
+    ControlBlock& control = channel.control();
+    control.magic = channel_magic;
+    control.size = size;
+    control.role = role;
+    control.parent_pid = os::current_pid();
+    control.info_offset = info_offset;
+    control.info_size = encoded.size();
+    control.tasks_offset = tasks_offset;
+    control.tasks_capacity = sizes.tasks;
+    control.results_offset = results_offset;
+    control.results_capacity = sizes.results;
+    std::memcpy(channel.segment_.data() + info_offset, encoded.bytes().data(), encoded.size());
+    return channel;
+}
+
+Channel Channel::adopt(os::Handle handle) {
+    // The size stands in the control block, so that is mapped alone first.
+    os::Segment head = os::Segment::adopt(os::duplicate(handle.raw()), sizeof(ControlBlock));
+    const auto& control = *reinterpret_cast<const ControlBlock*>(head.data());
+    if (control.magic != channel_magic)
+        throw BootstrapError("multiproc: parent and child use different versions of the library");
+    Channel channel;
+    channel.segment_ = os::Segment::adopt(std::move(handle), static_cast<std::size_t>(control.size));
+    channel.child_slot_ = channel.control().child_slot;
+    return channel;
+}
+
+StartInfo Channel::info() const {
+    InputBuffer in({segment_.data() + control().info_offset, static_cast<std::size_t>(control().info_size)});
+    return decode<StartInfo>(in);
+}
+
+TaskRingParent Channel::task_parent() const noexcept {
+    ControlBlock& c = control();
+    return {&c.tasks, segment_.data() + c.tasks_offset, static_cast<std::size_t>(c.tasks_capacity)};
+}
+TaskRingWorker Channel::task_worker() const noexcept {
+    ControlBlock& c = control();
+    return {&c.tasks, segment_.data() + c.tasks_offset, static_cast<std::size_t>(c.tasks_capacity)};
+}
+ResultRingParent Channel::result_parent() const noexcept {
+    ControlBlock& c = control();
+    return {&c.results, segment_.data() + c.results_offset, static_cast<std::size_t>(c.results_capacity)};
+}
+ResultRingWorker Channel::result_worker() const noexcept {
+    ControlBlock& c = control();
+    return {&c.results, segment_.data() + c.results_offset, static_cast<std::size_t>(c.results_capacity)};
+}
+
+void Channel::wake_child(os::ParkingLot& lot) noexcept {
+    std::atomic_thread_fence(std::memory_order_seq_cst);  // mirrored in sleep_child
+    std::atomic<std::uint32_t>& asleep = control().asleep;
+    if (asleep.load(std::memory_order_relaxed) == 0) return;
+    if (asleep.exchange(0, std::memory_order_acq_rel) != 0) lot.unpark(child_slot_, asleep);
+}
+
+ExitStatus Channel::said_exit() const noexcept {
+    const std::uint64_t said = control().exit.load(std::memory_order_acquire);
+    const auto number = static_cast<std::uint32_t>(said);
+    switch (said >> 32) {
+        case 1: return ExitStatus::exited(number);
+        case 2: return ExitStatus::signalled(number);
+        default: return ExitStatus::unknown();
+    }
+}
+
+void Channel::say_exit(ExitStatus status) noexcept {
+    const std::uint64_t kind = status.kind() == ExitStatus::Kind::exited ? 1 : 2;
+    control().exit.store((kind << 32) | status.number(), std::memory_order_release);
+}
+
+}  // namespace multiproc

@@ -1,0 +1,100 @@
+// The parent's end of one child: the process, its channel and what is known of its end.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <multiproc/exit_status.hpp>
+#include <multiproc/start_method.hpp>
+
+#include "channel.hpp"
+#include "os.hpp"
+#include "segment_cache.hpp"
+#include "task_ref.hpp"
+
+namespace multiproc {
+
+struct ChildOptions {
+    Role role = Role::process;
+    ChannelSizes sizes{64 * 1024, 64 * 1024};
+    StartMethod method = StartMethod::automatic;
+    std::string name;
+    bool daemon = false;
+    std::optional<std::string> cwd;
+    std::optional<std::vector<std::string>> env;
+    os::RawHandle out = os::no_handle;
+    os::RawHandle err = os::no_handle;
+    os::RawHandle doorbell = os::no_handle;  // pool workers
+    std::uint32_t waiter_slot = 0;
+    std::uint32_t service_slot = 0;
+    // Called once, from a thread of the library, when the child has ended and its status is known.
+    std::function<void()> on_exit;
+};
+
+// A message for a child: the arguments of one call, in memory of this process or in a segment.
+struct CallMessage {
+    const TaskRef* task = nullptr;
+    std::uint64_t id = 0;
+    std::uint32_t count = 1;
+    std::span<const std::byte> prefix;    // the callable's fields
+    std::span<const std::byte> bytes;     // the arguments
+    const SegmentLease* lease = nullptr;  // or where all of that is
+    std::size_t lease_bytes = 0;
+};
+
+class Child {
+public:
+    // Throws BootstrapError, StartError, std::invalid_argument or std::system_error; nothing is left behind then.
+    explicit Child(ChildOptions options);
+    ~Child();
+    Child(const Child&) = delete;
+    Child& operator=(const Child&) = delete;
+
+    std::uint32_t pid() const noexcept { return process_->pid(); }
+    void signal(os::Signal signal) noexcept { process_->signal(signal); }
+    os::RawHandle sentinel() const noexcept { return process_->sentinel(); }
+
+    bool has_exited() const noexcept { return exit_->done.load(std::memory_order_acquire); }
+    // How it ended; unknown before it did.
+    ExitStatus status() const noexcept { return has_exited() ? exit_->status : ExitStatus::unknown(); }
+    Phase phase() const noexcept { return exit_->channel.phase(); }
+
+    // Writes the call into the ring and wakes the child if it sleeps; its position in the ring, or nothing if the ring
+    // has no room now.
+    std::optional<std::uint64_t> send(const CallMessage& message);
+    // False if the ring has no room now.
+    bool send_stop();
+    void wake() noexcept;
+    // Whether waking it would take a system call. A hint.
+    bool is_asleep() const noexcept { return exit_->channel.is_child_asleep(); }
+
+    TaskRingParent& tasks() noexcept { return tasks_; }
+    ResultRingParent& results() noexcept { return results_; }
+    // The segment that a result refers to.
+    std::shared_ptr<os::Segment> open(const SegmentRef& ref) { return segments_.open(ref, *link_); }
+
+private:
+    // Shared with the call that reports the end, which may come after this object is gone.
+    struct Exit {
+        Channel channel;
+        std::uint32_t process_index = 0;
+        std::atomic<bool> done{false};
+        ExitStatus status;
+        std::function<void()> on_exit;
+    };
+    static void ended(const std::shared_ptr<Exit>& exit, ExitStatus status) noexcept;
+
+    std::shared_ptr<Exit> exit_;
+    std::unique_ptr<os::HandleLink> link_;
+    std::unique_ptr<os::Child> process_;
+    TaskRingParent tasks_;
+    ResultRingParent results_;
+    SegmentPeer known_segments_;
+    SegmentStore segments_;
+};
+
+}  // namespace multiproc

@@ -1,0 +1,251 @@
+// The port boundary: everything that the library asks of an operating system.
+//
+// Both back ends implement exactly these declarations, in files of the same names under src/posix and src/win32. Nothing
+// above this header knows a platform; nothing below it knows tasks, pools or codecs.
+//
+// Conventions: failures of the system are std::system_error with the system's own code, unless a comment says otherwise.
+// Sizes are in bytes. Text is UTF-8. What is not marked thread-safe belongs to one thread at a time.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <multiproc/config.hpp>
+#include <multiproc/exit_status.hpp>
+#include <multiproc/start_method.hpp>
+
+namespace multiproc::os {
+
+using Clock = std::chrono::steady_clock;
+using Deadline = Clock::time_point;
+inline constexpr Deadline never = Deadline::max();
+
+// ---- handles.cpp: descriptors and HANDLEs ----------------------------------------------------------------------------
+
+using RawHandle = std::intptr_t;  // a descriptor, or a Windows HANDLE
+inline constexpr RawHandle no_handle = -1;
+
+// Owns one descriptor or HANDLE, never inherited by a process that the program starts on its own.
+class Handle {
+public:
+    Handle() noexcept = default;
+    explicit Handle(RawHandle raw) noexcept : raw_(raw) {}
+    Handle(Handle&& other) noexcept : raw_(std::exchange(other.raw_, no_handle)) {}
+    Handle& operator=(Handle&& other) noexcept {
+        if (this != &other) reset(std::exchange(other.raw_, no_handle));
+        return *this;
+    }
+    ~Handle() { reset(); }
+
+    RawHandle raw() const noexcept { return raw_; }
+    explicit operator bool() const noexcept { return raw_ != no_handle; }
+    RawHandle release() noexcept { return std::exchange(raw_, no_handle); }
+    void reset(RawHandle raw = no_handle) noexcept;  // closes what it owns
+
+private:
+    RawHandle raw_ = no_handle;
+};
+
+Handle duplicate(RawHandle raw);
+
+// files.cpp: opens a file for writing, emptied first unless `append`; an empty path is the null device.
+Handle open_output(const std::string& path, bool append);
+
+// How many handles this process has open; for leak checks. Thread-safe.
+std::size_t open_handle_count();
+
+// ---- shared_memory.cpp: anonymous shared memory ----------------------------------------------------------------------
+
+// A piece of shared memory without a name, mapped here for reading and writing. It is gone with its last handle and
+// mapping, however its users ended. New memory is zeroed.
+class Segment {
+public:
+    Segment() noexcept = default;
+    Segment(Segment&& other) noexcept;
+    Segment& operator=(Segment&& other) noexcept;
+    ~Segment();
+
+    // Pages are taken from the system as they are touched.
+    static Segment create(std::size_t size);
+    // Maps what another process created. A handle that is no shared memory of at least `size` bytes, or that its creator
+    // could still cut shorter (a later access would then be a bus error here), is refused with std::errc::bad_message.
+    static Segment adopt(Handle handle, std::size_t size);
+
+    std::byte* data() const noexcept { return data_; }
+    std::size_t size() const noexcept { return size_; }
+    RawHandle handle() const noexcept { return handle_.raw(); }
+    explicit operator bool() const noexcept { return data_ != nullptr; }
+
+private:
+    Segment(Handle handle, std::byte* data, std::size_t size) noexcept
+        : handle_(std::move(handle)), data_(data), size_(size) {}
+
+    Handle handle_;
+    std::byte* data_ = nullptr;
+    std::size_t size_ = 0;
+};
+
+// ---- parking.cpp: sleeping until another process changes a word ------------------------------------------------------
+
+// Where threads of cooperating processes sleep. The protocol is that of a futex: a waiter sleeps only while
+// `word == expected`, and whoever changes the word calls `unpark` afterwards. At most one thread waits at a slot at a
+// time. `unpark` before `park` is never lost as long as the word was changed before it; `park` may return early for no
+// reason, so callers loop.
+//
+// A slot is an index into a table that every descendant inherits. Where the kernel can wait for a word itself (futex,
+// os_sync_wait_on_address) the slot is not used; on Windows it names an auto-reset event, because WaitOnAddress does not
+// cross processes.
+class ParkingLot {
+public:
+    virtual ~ParkingLot() = default;
+    static constexpr std::size_t slot_count = 1024;
+
+    // For the first process of a program. Throws std::system_error.
+    static std::unique_ptr<ParkingLot> create();
+    // The handles a child needs to share this lot (none on POSIX), in the order that `adopt` takes them.
+    virtual std::vector<RawHandle> handles() const = 0;
+    static std::unique_ptr<ParkingLot> adopt(std::vector<Handle> handles);
+
+    // Thread-safe as described above. `deadline` may be `never`. Returns false when the deadline passed.
+    virtual bool park(std::size_t slot, const std::atomic<std::uint32_t>& word, std::uint32_t expected,
+                      Deadline deadline) noexcept = 0;
+    // Thread-safe.
+    virtual void unpark(std::size_t slot, const std::atomic<std::uint32_t>& word) noexcept = 0;
+};
+
+// Tells the processor that this thread spins.
+void relax_cpu() noexcept;
+
+// ---- handle_passing.cpp: handing a handle to a running process -------------------------------------------------------
+
+class Child;
+
+// One end of a two-way path for handles between a parent and its child. What was sent before the sender died can still
+// be received. Each direction has one sender and one receiver at a time.
+class HandleLink {
+public:
+    virtual ~HandleLink() = default;
+
+    // The parent's end, and the handle that the child's end is made of; the child gets it through Launch::handles.
+    static std::pair<std::unique_ptr<HandleLink>, Handle> create();
+    static std::unique_ptr<HandleLink> adopt(Handle child_end);
+    // Tells the parent's end which child it leads to, once that is started. Before that `send` fails.
+    virtual void connect(const Child& child) = 0;
+
+    // Gives the peer a copy of `raw` and returns the token by which it asks for it. Never blocks: throws
+    // std::system_error when the peer is gone or has left too many unreceived.
+    virtual std::uint64_t send(RawHandle raw) = 0;
+    // The handle that the peer sent under `token`; tokens are received in the order they were sent. Never blocks: throws
+    // std::system_error (std::errc::bad_message) when there is none, so a lying peer costs an error only.
+    virtual Handle receive(std::uint64_t token) = 0;
+};
+
+// ---- launch.cpp, exit_watch.cpp (and on POSIX fork_server.cpp): starting a process and learning of its end ---------
+
+// What a child has in its hands after `take_bootstrap`.
+struct Bootstrap {
+    std::vector<Handle> handles;      // Launch::handles, in that order
+    std::uint32_t parent_pid = 0;     // of the process that asked for the start (not of the fork server)
+    Handle parent;                    // what its end is awaited on
+    Handle out, err;                  // the standard streams to install
+    std::string context;              // what a fork server's child must still apply (directory, environment, limits...)
+    Handle control;                   // back-end business: interrupt requests
+};
+
+struct Launch {
+    StartMethod method = StartMethod::spawn;  // never `automatic`
+    std::string executable;                   // empty: this executable
+    std::vector<RawHandle> handles;           // what the child inherits besides its standard streams; borrowed
+    RawHandle out = no_handle;                // the child's standard output and error; no_handle: this process's own as
+    RawHandle err = no_handle;                //   they are now
+    std::optional<std::string> cwd;           // else this process's as it is now
+    std::optional<std::vector<std::string>> env;  // "NAME=value"; else this process's as it is now
+    // Where a child made by `fork` goes on, with its bootstrap, instead of returning from main's freeze_support.
+    void (*forked)(Bootstrap) = nullptr;
+};
+
+enum class Signal : std::uint8_t { interrupt, terminate, kill };
+
+// A process we started. Its destructor forgets it; it does not end it.
+class Child {
+public:
+    virtual ~Child() = default;
+    virtual std::uint32_t pid() const noexcept = 0;
+    // Thread-safe. Never reaches another process that got the same pid later; does nothing once the child has ended.
+    virtual void signal(Signal signal) noexcept = 0;
+    // The descriptor or HANDLE that becomes readable/signalled at its end, if the platform has one; else no_handle.
+    virtual RawHandle sentinel() const noexcept = 0;
+};
+
+// Starts a process. `on_exit` is called exactly once, from a thread of the library, after the child has ended; with
+// ExitStatus::unknown() where the system did not tell (the program reaped it, or ignores SIGCHLD). It must not throw or
+// block. If the Child is destroyed earlier the call still comes. Everything inherited is closed here on failure, and no
+// zombie is left. The child's stdin is empty, and its stdout is the null device until `settle`, so that what main does
+// before freeze_support stays invisible. Thread-safe.
+// Throws std::system_error, or std::invalid_argument for a method that the platform lacks.
+std::unique_ptr<Child> launch(const Launch& request, std::function<void(ExitStatus)> on_exit);
+
+// The start methods here, the default first.
+std::vector<StartMethod> start_methods();
+
+// True if this process was started by `launch` and has not called `take_bootstrap` yet. A set-uid program answers no.
+bool is_bootstrap_pending() noexcept;
+// Takes the bootstrap out of the environment, so that grandchildren start clean; nothing if there is none. In a fork
+// server it serves, and returns in each child it forks; when the program it serves has ended it does not return.
+std::optional<Bootstrap> take_bootstrap();
+// Makes this process a proper child, in this order: signal mask and dispositions reset, the parent's end watched from
+// now on (this process dies when the parent has died, also when that happened before the call), every inherited handle
+// that is not ours closed, directory, environment and limits applied, name set, stdout and stderr installed.
+// After a `fork` only descriptors of the library are closed: sharing the rest is what fork is for.
+void settle(Bootstrap& bootstrap, const std::string& name);
+
+// Ends the process at once: no destructors, no atexit handlers, no flushing.
+[[noreturn]] void exit_now(std::uint32_t code) noexcept;
+// Flushes the standard streams of C and C++; closed or broken ones do no harm.
+void flush_streams() noexcept;
+// Ends what this process runs for its children (the fork server, the watching thread), at the end of the program.
+void shut_down_launching() noexcept;
+// In a copy of this process that the host forked on its own, or that `fork` made: forgets what the original runs.
+void forget_launching() noexcept;
+
+// ---- modules.cpp: the executable, shared libraries and what is in them ------------------------------------------------
+
+struct Module {
+    std::string path;         // absolute
+    std::uintptr_t base = 0;  // where it is loaded here
+    std::string build_id;     // the same for the same code only: ELF build-id or Mach-O UUID, else a hash of its code
+    bool is_executable = false;
+};
+
+// The module that holds `address` (code or data). Nothing if none does. Cached and thread-safe.
+std::optional<Module> module_of(const void* address);
+// This program's executable.
+Module main_module();
+// Loads the module at `path`, unless it is loaded already. Throws std::system_error or Error naming the path.
+Module load_module(const std::string& path);
+// Whether `address` lies in code that can be executed.
+bool is_code(const void* address);
+// Where this program's executable is now. Throws std::system_error.
+std::string executable_path();
+
+// ---- system.cpp: facts about this machine and process -----------------------------------------------------------------
+
+// The processors this process may use, from its affinity and its control group's quota; at least 1.
+std::size_t cpu_count();
+std::uint32_t current_pid() noexcept;
+// When the process started, in a unit of the system; together with the pid it names a process for good. 0 if unknown.
+std::uint64_t start_time(std::uint32_t pid) noexcept;
+bool is_running(std::uint32_t pid, std::uint64_t start_time) noexcept;
+std::size_t thread_count();
+// Readable form of a compiler's type name.
+std::string demangle(const char* name);
+
+}  // namespace multiproc::os

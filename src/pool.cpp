@@ -1,0 +1,91 @@
+#include <multiproc/pool.hpp>
+
+#include <algorithm>
+#include <stdexcept>
+
+#include <multiproc/worker.hpp>
+
+#include "pool_engine.hpp"
+
+namespace multiproc {
+namespace {
+
+constexpr std::int64_t most_workers = 4096;
+
+detail::PoolSettings check(PoolOptions options, detail::StoredCall initializer, detail::StoredCall finalizer) {
+    detail::PoolSettings settings;
+    const std::int64_t workers =
+        options.workers ? options.workers->value() : static_cast<std::int64_t>(cpu_count());
+    if (workers <= 0 || workers > most_workers) {
+        throw std::invalid_argument("multiproc: a pool cannot have " + std::to_string(workers) +
+                                    " workers; give 1 or more, or leave .workers out for one per processor");
+    }
+    if (options.max_tasks_per_worker.value() < 0) {
+        throw std::invalid_argument("multiproc: .max_tasks_per_worker cannot be negative; leave it out for no limit");
+    }
+    const std::vector<StartMethod> methods = get_all_start_methods();
+    if (options.start_method != StartMethod::automatic &&
+        std::ranges::find(methods, options.start_method) == methods.end()) {
+        start_method_from(to_string(options.start_method));  // throws, naming the methods there are
+    }
+    settings.workers = static_cast<std::size_t>(workers);
+    settings.max_tasks_per_worker = static_cast<std::uint64_t>(options.max_tasks_per_worker.value());
+    settings.start_method = options.start_method;
+    settings.name = std::move(options.name);
+    settings.initializer = std::move(initializer);
+    settings.finalizer = std::move(finalizer);
+    return settings;
+}
+
+}  // namespace
+
+Pool::Pool(PoolOptions options) {
+    detail::StoredCall initializer = std::move(options.initializer.call_);
+    detail::StoredCall finalizer = std::move(options.finalizer.call_);
+    engine_ = std::make_shared<detail::PoolEngine>(
+        check(std::move(options), std::move(initializer), std::move(finalizer)));
+}
+
+Pool::~Pool() { leave(); }
+
+Pool& Pool::operator=(Pool&& other) noexcept {
+    if (this != &other) {
+        leave();
+        engine_ = std::move(other.engine_);
+    }
+    return *this;
+}
+
+void Pool::leave() noexcept {
+    if (!engine_) return;
+    if (engine_->is_ours()) {
+        engine_->terminate();
+        engine_.reset();
+    } else {
+        // A copy that the host forked: the threads and workers belong to the original. Destroying our half would wait for
+        // threads that are not here, so it is left alone.
+        new std::shared_ptr<detail::PoolEngine>(std::move(engine_));
+    }
+}
+
+const std::shared_ptr<detail::PoolEngine>& Pool::engine() const {
+    if (!engine_) throw ClosedError("multiproc: this Pool was moved from");
+    return engine_;
+}
+
+std::size_t Pool::check_chunk_size(Count chunk_size) {
+    if (chunk_size.value() < 0) {
+        throw std::invalid_argument("multiproc: a chunk cannot have " + std::to_string(chunk_size.value()) +
+                                    " items; give 1 or more, or leave it out");
+    }
+    return static_cast<std::size_t>(chunk_size.value());
+}
+
+void Pool::start() { engine()->start(); }
+void Pool::close() { engine()->close(); }
+void Pool::terminate() { engine()->terminate(); }
+void Pool::join() { engine()->join(); }
+std::size_t Pool::workers() const { return engine()->size(); }
+std::vector<std::uint32_t> Pool::worker_pids() const { return engine()->worker_pids(); }
+
+}  // namespace multiproc

@@ -1,0 +1,201 @@
+#include "context.hpp"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+
+#if defined(__linux__)
+#include <sched.h>
+#endif
+#if defined(__APPLE__)
+#include <crt_externs.h>
+#else
+extern char** environ;  // NOLINT: POSIX wants it declared by its user
+#endif
+
+namespace multiproc::os::posix {
+
+namespace {
+
+#if defined(RLIM_NLIMITS)
+constexpr int limit_count = RLIM_NLIMITS;
+#else
+constexpr int limit_count = 16;
+#endif
+
+// The fixed part of a context; the environment's strings follow, each with its terminating zero. It only travels between
+// copies of one executable.
+struct Fixed {
+    std::uint32_t mask = 0;
+    std::uint32_t hangup_ignored = 0;
+    std::uint32_t affinity_size = 0;  // 0 if unknown
+    std::uint32_t entries = 0;
+    std::array<rlimit, static_cast<std::size_t>(limit_count)> limits{};
+    std::array<unsigned char, 1024> affinity{};  // 8192 processors, as many as Linux can be built for
+};
+
+bool read_fixed(const std::string& context, Fixed& fixed) {
+    if (context.size() < sizeof fixed) return false;
+    std::memcpy(&fixed, context.data(), sizeof fixed);
+    return true;
+}
+
+// POSIX can only tell the mask by changing it, which another thread's new file would see. Linux tells without.
+mode_t file_creation_mask() {
+    const int file = retry([] { return ::open("/proc/self/status", O_RDONLY | O_CLOEXEC); });
+    if (file >= 0) {
+        char text[512];
+        const ssize_t count = retry([&] { return ::read(file, text, sizeof text - 1); });
+        ::close(file);
+        if (count > 0) {
+            text[count] = '\0';
+            if (const char* line = std::strstr(text, "\nUmask:")) {
+                return static_cast<mode_t>(std::strtoul(line + 7, nullptr, 8));
+            }
+        }
+    }
+    const mode_t mask = ::umask(077);  // in the meantime nobody else may read a new file: too strict, never too lax
+    ::umask(mask);
+    return mask;
+}
+
+}  // namespace
+
+char** environment() noexcept {
+#if defined(__APPLE__)
+    return *_NSGetEnviron();
+#else
+    return environ;
+#endif
+}
+
+void set_environment(const std::vector<std::string>& entries) {
+    // One block for the life of the process, as the environment of its start would be. It is never freed: setenv and
+    // getenv of the program go on with it.
+    std::size_t bytes = 0;
+    for (const std::string& entry : entries) bytes += entry.size() + 1;
+    static char* text = nullptr;  // static: reachable for leak checkers
+    static char** table = nullptr;
+    text = new char[bytes + 1];
+    table = new char*[entries.size() + 1];
+    char* next = text;
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+        table[i] = next;
+        std::memcpy(next, entries[i].c_str(), entries[i].size() + 1);
+        next += entries[i].size() + 1;
+    }
+    table[entries.size()] = nullptr;
+#if defined(__APPLE__)
+    *_NSGetEnviron() = table;
+#else
+    environ = table;
+#endif
+}
+
+Handle open_directory(const std::optional<std::string>& path) {
+#if defined(O_PATH)
+    constexpr int flags = O_PATH | O_DIRECTORY | O_CLOEXEC;  // needs no right to read it
+#else
+    constexpr int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+#endif
+    DescriptorLock lock;
+    const int fd = retry([&] { return ::open(path ? path->c_str() : ".", flags); });
+    if (fd < 0 && !path) return Handle();
+    return lock.own(fd, "opening the child's directory");
+}
+
+std::string capture_context(const std::optional<std::vector<std::string>>& env) {
+    Fixed fixed;
+    fixed.mask = file_creation_mask();
+    struct sigaction hangup {};
+    ::sigaction(SIGHUP, nullptr, &hangup);
+    fixed.hangup_ignored = hangup.sa_handler == SIG_IGN ? 1 : 0;
+    for (int i = 0; i < limit_count; ++i) {
+        // NOLINTNEXTLINE: glibc's C++ prototype wants its enumeration
+        ::getrlimit(static_cast<decltype(RLIMIT_CORE)>(i), &fixed.limits[static_cast<std::size_t>(i)]);
+    }
+#if defined(__linux__)
+    if (::sched_getaffinity(0, fixed.affinity.size(), reinterpret_cast<cpu_set_t*>(fixed.affinity.data())) == 0) {
+        fixed.affinity_size = static_cast<std::uint32_t>(fixed.affinity.size());
+    }
+#endif
+    std::string text;
+    const auto append = [&](const char* entry) {
+        text.append(entry, std::strlen(entry) + 1);
+        ++fixed.entries;
+    };
+    if (env) {
+        for (const std::string& entry : *env) append(entry.c_str());
+    } else {
+        for (char** entry = environment(); entry != nullptr && *entry != nullptr; ++entry) append(*entry);
+    }
+    std::string context(sizeof fixed, '\0');
+    std::memcpy(context.data(), &fixed, sizeof fixed);
+    return context + text;
+}
+
+bool ignores_hangup(const std::string& context) {
+    Fixed fixed;
+    return read_fixed(context, fixed) && fixed.hangup_ignored != 0;
+}
+
+void apply_context(const std::string& context) {
+    Fixed fixed;
+    if (!read_fixed(context, fixed)) return;
+    std::vector<std::string> entries;
+    const char* next = context.data() + sizeof fixed;
+    const char* const end = context.data() + context.size();
+    for (std::uint32_t i = 0; i < fixed.entries && next < end; ++i) {
+        entries.emplace_back(next);
+        next += entries.back().size() + 1;
+    }
+    set_environment(entries);
+    ::umask(static_cast<mode_t>(fixed.mask));
+#if defined(__linux__)
+    // Only where it differs: an affinity that was set no longer follows when the administrator gives the group more
+    // processors.
+    decltype(fixed.affinity) present_affinity{};
+    if (fixed.affinity_size != 0 &&
+        ::sched_getaffinity(0, present_affinity.size(), reinterpret_cast<cpu_set_t*>(present_affinity.data())) == 0 &&
+        present_affinity != fixed.affinity) {
+        ::sched_setaffinity(0, fixed.affinity_size, reinterpret_cast<const cpu_set_t*>(fixed.affinity.data()));
+    }
+#endif
+    for (int i = 0; i < limit_count; ++i) {
+        const rlimit& wanted = fixed.limits[static_cast<std::size_t>(i)];
+        rlimit present{};
+        const auto resource = static_cast<decltype(RLIMIT_CORE)>(i);
+        if (::getrlimit(resource, &present) != 0) continue;
+        if (present.rlim_cur == wanted.rlim_cur && present.rlim_max == wanted.rlim_max) continue;
+        if (::setrlimit(resource, &wanted) == 0) continue;
+        const rlimit soft{std::min(wanted.rlim_cur, present.rlim_max), present.rlim_max};
+        ::setrlimit(resource, &soft);
+    }
+}
+
+ProcessLimit::ProcessLimit(const std::string& context) {
+    Fixed fixed;
+    rlimit present{};
+    if (!read_fixed(context, fixed) || ::getrlimit(RLIMIT_NPROC, &present) != 0) return;
+    const rlim_t wanted = std::min(fixed.limits[static_cast<std::size_t>(RLIMIT_NPROC)].rlim_cur, present.rlim_max);
+    if (wanted == present.rlim_cur) return;
+    before_ = present.rlim_cur;
+    present.rlim_cur = wanted;
+    changed_ = ::setrlimit(RLIMIT_NPROC, &present) == 0;
+}
+
+ProcessLimit::~ProcessLimit() {
+    rlimit present{};
+    if (!changed_ || ::getrlimit(RLIMIT_NPROC, &present) != 0) return;
+    present.rlim_cur = static_cast<rlim_t>(before_);
+    ::setrlimit(RLIMIT_NPROC, &present);
+}
+
+}  // namespace multiproc::os::posix

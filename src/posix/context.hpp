@@ -1,0 +1,42 @@
+// What a child sees as its parent had it at the start, where it is not the kernel that copies it from the parent: a child
+// of the fork server is a copy of the server.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "descriptors.hpp"
+
+namespace multiproc::os::posix {
+
+// This process's environment now.
+char** environment() noexcept;
+// Replaces this process's environment.
+void set_environment(const std::vector<std::string>& entries);
+
+// The directory a child starts in: `path`, else this process's own, held open. Throws if it is not there. Nothing if it
+// is this process's own and cannot be opened; `context` then names it.
+Handle open_directory(const std::optional<std::string>& path);
+
+// Environment (`env`, else this process's), file creation mask, limits, affinity, and whether SIGHUP is ignored.
+std::string capture_context(const std::optional<std::vector<std::string>>& env);
+// Whether SIGHUP was ignored where this was captured.
+bool ignores_hangup(const std::string& context);
+// Makes this process have them. What the system refuses (a limit above the hard one) stays as it is.
+void apply_context(const std::string& context);
+
+// Lowers the limit on processes to that of the requesting process while the server forks for it.
+class ProcessLimit {
+public:
+    explicit ProcessLimit(const std::string& context);
+    ~ProcessLimit();
+    ProcessLimit(const ProcessLimit&) = delete;
+    ProcessLimit& operator=(const ProcessLimit&) = delete;
+
+private:
+    bool changed_ = false;
+    unsigned long long before_ = 0;
+};
+
+}  // namespace multiproc::os::posix

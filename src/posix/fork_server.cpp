@@ -1,0 +1,291 @@
+// The server's side: a process that runs this executable up to freeze_support and no further, and forks from there. It has
+// one thread, which sleeps in poll.
+#include "fork_server.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstring>
+#include <deque>
+#include <map>
+#include <memory>
+#include <tuple>
+
+#include "context.hpp"
+#include "launching.hpp"
+#include "messages.hpp"
+#include "platform.hpp"
+#include "process_end.hpp"
+
+namespace multiproc::os::posix {
+
+namespace {
+
+constexpr std::size_t largest_context = std::size_t(64) << 20;  // beyond what any system allows for an environment
+
+// Thread sanitizer runs a thread of its own in every process.
+constexpr std::size_t usual_threads = MULTIPROC_THREAD_SANITIZER != 0 ? 2 : 1;
+
+int child_ended_writer = -1;  // for the signal handler
+
+void on_child_ended(int) {
+    const int error = errno;
+    const char byte = 0;
+    (void)!::write(child_ended_writer, &byte, 1);  // a full pipe has woken the server already
+    errno = error;
+}
+
+class Server {
+public:
+    explicit Server(Bootstrap bootstrap);
+    Bootstrap run();
+
+private:
+    struct Client {
+        pid_t pid = 0;
+        Handle requests, statuses;
+        std::vector<unsigned char> received;
+        std::deque<Handle> descriptors;
+        std::vector<unsigned char> unsent;  // statuses that the client's socket had no room for
+        bool gone = false;
+    };
+
+    void admit();
+    void reap();
+    void send_statuses(Client& client) noexcept;
+    void receive(Client& client);
+    std::optional<Bootstrap> handle_requests(const std::shared_ptr<Client>& client);
+    std::optional<Bootstrap> fork_for(const std::shared_ptr<Client>& client, const RequestHeader& header,
+                                      std::string context);
+
+    pid_t owner_;
+    Handle owner_end_;
+    Handle door_inside_, door_;
+    Handle ended_reader_, ended_writer_;
+    std::vector<std::shared_ptr<Client>> clients_;
+    std::map<pid_t, std::weak_ptr<Client>> children_;
+};
+
+void set_signal(int number, void (*action)(int)) noexcept {
+    struct sigaction what {};
+    what.sa_handler = action;
+    what.sa_flags = SA_RESTART;
+    ::sigaction(number, &what, nullptr);
+}
+
+Server::Server(Bootstrap bootstrap)
+    : owner_(static_cast<pid_t>(bootstrap.parent_pid)),
+      owner_end_(std::move(bootstrap.parent)),
+      door_inside_(std::move(bootstrap.handles.at(0))),
+      door_(std::move(launching().door)) {
+    std::tie(ended_reader_, ended_writer_) = make_pipe();
+    for (const int end : {fd_of(ended_reader_), fd_of(ended_writer_)}) ::fcntl(end, F_SETFL, O_NONBLOCK);
+    child_ended_writer = fd_of(ended_writer_);
+    // Ctrl+C and the end of the terminal are the owner's business: this ends when the owner does.
+    for (const int number : {SIGINT, SIGQUIT, SIGHUP, SIGPIPE}) set_signal(number, SIG_IGN);
+    set_signal(SIGCHLD, on_child_ended);
+    sigset_t none;
+    ::sigemptyset(&none);
+    ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
+}
+
+Bootstrap Server::run() {
+    for (;;) {
+        std::vector<pollfd> entries{{fd_of(owner_end_), POLLIN, 0},
+                                    {fd_of(ended_reader_), POLLIN, 0},
+                                    {fd_of(door_inside_), POLLIN, 0}};
+        constexpr std::size_t first = 3;
+        for (const auto& client : clients_) {
+            entries.push_back({fd_of(client->requests), POLLIN, 0});
+            const int wanted = client->unsent.empty() ? 0 : POLLOUT;
+            entries.push_back({fd_of(client->statuses), static_cast<short>(wanted), 0});
+        }
+        if (::poll(entries.data(), static_cast<nfds_t>(entries.size()), -1) < 0) continue;  // EINTR: SIGCHLD
+        if (entries[0].revents != 0) exit_now(0);
+        if (entries[1].revents != 0) reap();
+        const std::vector<std::shared_ptr<Client>> polled = clients_;
+        for (std::size_t i = 0; i < polled.size(); ++i) {
+            Client& client = *polled[i];
+            if (entries[first + 2 * i + 1].revents != 0) send_statuses(client);
+            if (entries[first + 2 * i].revents == 0) continue;
+            receive(client);
+            if (auto bootstrap = handle_requests(polled[i])) return std::move(*bootstrap);
+            // The owner closes its connection when it is done with the server; a child of it is a client like any other.
+            if (client.gone && client.pid == owner_) exit_now(0);
+        }
+        if (entries[2].revents != 0) admit();
+        clients_.erase(std::remove_if(clients_.begin(), clients_.end(), [](const auto& client) { return client->gone; }),
+                       clients_.end());
+    }
+}
+
+void Server::admit() {
+    Introduction introduction;
+    Received message = receive_some(fd_of(door_inside_), &introduction, sizeof introduction, MSG_DONTWAIT);
+    if (message.size != sizeof introduction || message.descriptors.size() != 2) return;
+    auto client = std::make_shared<Client>();
+    client->pid = introduction.pid;
+    client->requests = std::move(message.descriptors[0]);
+    client->statuses = std::move(message.descriptors[1]);
+    clients_.push_back(std::move(client));
+}
+
+void Server::reap() {
+    char bytes[256];
+    while (retry([&] { return ::read(fd_of(ended_reader_), bytes, sizeof bytes); }) > 0) {
+    }
+    // Each by its own pid: a static initialiser of the program may have children too.
+    for (auto child = children_.begin(); child != children_.end();) {
+        siginfo_t info{};
+        const int result =
+            retry([&] { return ::waitid(P_PID, static_cast<id_t>(child->first), &info, WEXITED | WNOHANG); });
+        if (result == 0 && info.si_pid == 0) {
+            ++child;
+            continue;
+        }
+        const ExitStatus status = result == 0 ? status_of(info) : ExitStatus::unknown();
+        if (const auto client = child->second.lock(); client && !client->gone) {
+            const StatusMessage message{child->first, static_cast<std::int32_t>(status.kind()), status.number()};
+            const auto* const begin = reinterpret_cast<const unsigned char*>(&message);
+            client->unsent.insert(client->unsent.end(), begin, begin + sizeof message);
+            send_statuses(*client);
+        }
+        child = children_.erase(child);
+    }
+}
+
+void Server::send_statuses(Client& client) noexcept {
+    while (!client.unsent.empty()) {
+#if defined(__APPLE__)
+        constexpr int flags = MSG_DONTWAIT;
+#else
+        constexpr int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+#endif
+        const ssize_t sent = retry([&] {
+            return ::send(fd_of(client.statuses), client.unsent.data(), client.unsent.size(), flags);
+        });
+        if (sent < 0) {
+            if (errno != EAGAIN && errno != EWOULDBLOCK) client.unsent.clear();  // it is gone; its requests say so too
+            return;
+        }
+        client.unsent.erase(client.unsent.begin(), client.unsent.begin() + sent);
+    }
+}
+
+// Never waits for the rest of a message: its sender may have died in the middle.
+void Server::receive(Client& client) {
+    unsigned char bytes[65536];
+    for (;;) {
+        Received part = receive_some(fd_of(client.requests), bytes, sizeof bytes, MSG_DONTWAIT);
+        if (part.error == EAGAIN || part.error == EWOULDBLOCK) return;
+        for (Handle& handle : part.descriptors) client.descriptors.push_back(std::move(handle));
+        if (part.size == 0) {
+            client.gone = true;
+            return;
+        }
+        client.received.insert(client.received.end(), bytes, bytes + part.size);
+        if (part.size < sizeof bytes) return;
+    }
+}
+
+std::optional<Bootstrap> Server::handle_requests(const std::shared_ptr<Client>& client) {
+    std::vector<unsigned char>& received = client->received;
+    std::size_t used = 0;
+    std::optional<Bootstrap> child;
+    while (!child) {
+        RequestHeader header;
+        if (received.size() - used < sizeof header) break;
+        std::memcpy(&header, received.data() + used, sizeof header);
+        if (header.context_size > largest_context || header.descriptors > max_descriptors) {
+            client->gone = true;  // not one of ours
+            break;
+        }
+        if (received.size() - used < sizeof header + header.context_size) break;
+        used += sizeof header;
+        if (header.kind == RequestKind::signal) {
+            // Known here means not reaped: the pid is still that child's.
+            if (children_.count(header.pid) != 0) ::kill(header.pid, header.signal);
+            continue;
+        }
+        std::string context(reinterpret_cast<const char*>(received.data() + used), header.context_size);
+        used += header.context_size;
+        child = fork_for(client, header, std::move(context));
+    }
+    received.erase(received.begin(), received.begin() + static_cast<std::ptrdiff_t>(used));
+    return child;
+}
+
+// Returns the bootstrap in the child only.
+std::optional<Bootstrap> Server::fork_for(const std::shared_ptr<Client>& client, const RequestHeader& header,
+                                          std::string context) {
+    std::vector<Handle> descriptors;
+    while (descriptors.size() < header.descriptors && !client->descriptors.empty()) {
+        descriptors.push_back(std::move(client->descriptors.front()));
+        client->descriptors.pop_front();
+    }
+    const std::size_t fixed =
+        3 + ((header.flags & has_directory) != 0 ? 1u : 0u) + ((header.flags & has_lifeline) != 0 ? 1u : 0u);
+    Reply reply;
+    Handle end;
+    pid_t pid = -1;
+    if (descriptors.size() < std::max<std::size_t>(header.descriptors, fixed)) {
+        reply.error = EMFILE;  // the kernel drops what this process may not have
+    } else if (thread_count() <= usual_threads) {
+        SignalBlock block;
+        {
+            const ProcessLimit limit(context);
+            pid = ::fork();
+        }
+        if (pid == 0) {
+            block.keep();  // until settle has put the dispositions back
+            std::size_t next = 0;
+            Bootstrap bootstrap;
+            bootstrap.parent_pid = static_cast<std::uint32_t>(client->pid);
+            bootstrap.parent = std::move(descriptors[next++]);
+            bootstrap.out = std::move(descriptors[next++]);
+            bootstrap.err = std::move(descriptors[next++]);
+            if ((header.flags & has_directory) != 0) (void)!::fchdir(fd_of(descriptors[next++]));
+            Launching& state = launching();
+            if ((header.flags & has_lifeline) != 0) state.lifeline = std::move(descriptors[next++]);
+            state.door = std::move(door_);
+            for (; next < descriptors.size(); ++next) bootstrap.handles.push_back(std::move(descriptors[next]));
+            bootstrap.context = std::move(context);
+            install_early_streams(bootstrap.err);
+            return bootstrap;
+        }
+        if (pid < 0) {
+            reply.error = errno;
+        } else {
+            reply.pid = pid;
+            children_[pid] = client;
+        }
+    }
+    if (pid > 0 && has_pidfds()) {
+        try {
+            end = open_pidfd(pid);  // cannot be another's: only this thread reaps
+        } catch (const std::exception&) {
+            ::kill(pid, SIGKILL);
+            reply = {0, EMFILE};
+            children_[pid].reset();  // reaped, but nobody is told
+        }
+    }
+    std::vector<int> attached;
+    if (end) attached.push_back(fd_of(end));
+    if (send_all(fd_of(client->requests), &reply, sizeof reply, attached) != 0) client->gone = true;
+    return std::nullopt;
+}
+
+}  // namespace
+
+Bootstrap serve(Bootstrap bootstrap) {
+    set_process_name("mp-forkserver");
+    Server server(std::move(bootstrap));
+    return server.run();  // in a child: the server's descriptors are closed on the way out
+}
+
+}  // namespace multiproc::os::posix

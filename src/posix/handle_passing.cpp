@@ -1,0 +1,62 @@
+// A handle travels as SCM_RIGHTS over a stream of local sockets (message boundaries, SOCK_SEQPACKET, do not exist on
+// macOS): eight bytes with the token, the descriptor attached to them. The kernel keeps what was sent by a process that
+// is dead by now.
+#include <sys/socket.h>
+
+#include "messages.hpp"
+
+namespace multiproc::os {
+
+namespace {
+
+using namespace posix;
+
+class SocketLink final : public HandleLink {
+public:
+    SocketLink(Handle socket, bool connected) noexcept : socket_(std::move(socket)), connected_(connected) {}
+
+    void connect(const Child&) override { connected_ = true; }
+
+    std::uint64_t send(RawHandle raw) override {
+        if (!connected_) fail("sending a handle to a child that is not started", ENOTCONN);
+        const std::uint64_t token = last_sent_ + 1;
+        const int error = send_all(fd_of(socket_), &token, sizeof token, {fd_of(raw)}, MSG_DONTWAIT);
+        if (error != 0) fail("sending a handle", error);
+        last_sent_ = token;
+        return token;
+    }
+
+    Handle receive(std::uint64_t token) override {
+        // Older ones were sent for a receiver that gave up before it asked.
+        for (;;) {
+            std::uint64_t arrived = 0;
+            // The kernel never joins the bytes of two messages with descriptors, and a message is too small to be sent
+            // in parts. So anything else than eight bytes and one descriptor is a peer that does not keep to this.
+            Received message = receive_some(fd_of(socket_), &arrived, sizeof arrived, MSG_DONTWAIT);
+            if (message.error == EMFILE) fail("receiving a handle", EMFILE);
+            if (message.error != 0 || message.size != sizeof arrived || message.descriptors.size() != 1 ||
+                arrived > token) {
+                fail("the peer sent no such handle", EBADMSG);
+            }
+            if (arrived == token) return std::move(message.descriptors.front());
+        }
+    }
+
+private:
+    Handle socket_;
+    bool connected_;
+    std::uint64_t last_sent_ = 0;
+};
+
+}  // namespace
+
+std::pair<std::unique_ptr<HandleLink>, Handle> HandleLink::create() {
+    auto [ours, childs] = make_socket_pair(SOCK_STREAM);
+    return {std::make_unique<SocketLink>(std::move(ours), false), std::move(childs)};
+}
+
+std::unique_ptr<HandleLink> HandleLink::adopt(Handle child_end) {
+    return std::make_unique<SocketLink>(std::move(child_end), true);
+}
+
+}  // namespace multiproc::os

@@ -1,0 +1,121 @@
+// No child outlives its parent.
+//
+// Each child has a thread that sleeps until the parent's end. PR_SET_PDEATHSIG, which looks made for this, is not used at
+// all: it tells the end of the *thread* that made the process, so a child started from a short-lived thread would be
+// killed while its program goes on; and a fork server's child would be bound to the server, whose end must not touch it.
+#include <poll.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <climits>
+#include <csignal>
+#include <memory>
+
+#include "platform.hpp"
+#include "process_end.hpp"
+
+#if defined(__APPLE__)
+#include <sys/event.h>
+#endif
+
+namespace multiproc::os::posix {
+
+namespace {
+
+struct ParentWatch {
+    Handle end;
+    pid_t pid = 0;
+    std::uint64_t start = 0;
+    bool exact = false;  // the handle is ready at the parent's end and never before or after
+};
+
+[[noreturn]] void die_with_parent() noexcept {
+    // The end that cannot be caught, delayed by a destructor, or blocked by a held lock.
+    ::kill(::getpid(), SIGKILL);
+    ::_exit(128 + SIGKILL);
+}
+
+bool is_ready(int fd, int milliseconds) noexcept {
+    pollfd entry{fd, POLLIN, 0};
+    return retry([&] { return ::poll(&entry, 1, milliseconds); }) == 1;
+}
+
+#if defined(__APPLE__)
+
+void await_end(const ParentWatch& parent) noexcept {
+    // The process's own event, since a copy of the parent that the host forked may hold the pipe open; and the pipe, since
+    // the pid may belong to another process by now if the parent ended before this thread began.
+    const int queue = ::kqueue();
+    struct kevent changes[2];
+    EV_SET(&changes[0], static_cast<uintptr_t>(parent.pid), EVFILT_PROC, EV_ADD, NOTE_EXIT, 0, nullptr);
+    EV_SET(&changes[1], static_cast<uintptr_t>(fd_of(parent.end)), EVFILT_READ, EV_ADD, 0, 0, nullptr);
+    struct kevent event;
+    if (queue < 0) {
+        while (!is_ready(fd_of(parent.end), 500) && is_running(static_cast<std::uint32_t>(parent.pid), parent.start)) {
+        }
+        return;
+    }
+    // Registering for a process that is gone is reported as an event with ESRCH: an end as well.
+    while (::kevent(queue, changes, 2, &event, 1, nullptr) < 1 && errno == EINTR) {
+    }
+}
+
+#else
+
+void await_end(const ParentWatch& parent) noexcept {
+    if (parent.exact) {
+        while (!is_ready(fd_of(parent.end), -1)) {
+        }
+        return;
+    }
+    // A copy of the parent that the host forked may hold the pipe open, so the process itself is looked at as well.
+    constexpr int interval = 500;
+    while (!is_ready(fd_of(parent.end), interval) &&
+           is_running(static_cast<std::uint32_t>(parent.pid), parent.start)) {
+    }
+}
+
+#endif
+
+void* run(void* argument) noexcept {
+    const std::unique_ptr<ParentWatch> parent(static_cast<ParentWatch*>(argument));
+    await_end(*parent);
+    die_with_parent();
+}
+
+int start_thread(ParentWatch* parent, std::size_t stack) noexcept {
+    pthread_attr_t attributes;
+    ::pthread_attr_init(&attributes);
+    ::pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    if (stack != 0) ::pthread_attr_setstacksize(&attributes, stack);
+    pthread_t thread;
+    const int error = ::pthread_create(&thread, &attributes, run, parent);
+    ::pthread_attr_destroy(&attributes);
+    return error;
+}
+
+}  // namespace
+
+void watch_parent(Handle parent, pid_t parent_pid) {
+    auto watch = std::make_unique<ParentWatch>();
+    watch->end = std::move(parent);
+    watch->pid = parent_pid;
+    watch->start = start_time(static_cast<std::uint32_t>(parent_pid));
+    watch->exact = has_pidfds();
+    // It may have ended before this call. The handle knows; whether this process's parent is pid 1 says nothing, since in
+    // a container that may be the right parent, and elsewhere orphans may go to another process.
+    if (is_ready(fd_of(watch->end), 0)) die_with_parent();
+    const SignalBlock block;  // the program's signals are for the program's threads
+    std::size_t stack = 256 * 1024;
+#if defined(PTHREAD_STACK_MIN)
+    stack = std::max(stack, static_cast<std::size_t>(PTHREAD_STACK_MIN));
+#endif
+    int error = start_thread(watch.get(), stack);
+    // Big thread-local variables of the program count against a thread's stack.
+    if (error == EINVAL) error = start_thread(watch.get(), 0);
+    if (error != 0) fail("starting the thread that watches the parent", error);
+    watch.release();
+}
+
+}  // namespace multiproc::os::posix

@@ -1,0 +1,95 @@
+// What stands behind a Process: its options and arguments before the start, its child, its result.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include <multiproc/process.hpp>
+
+#include "child.hpp"
+#include "segment_cache.hpp"
+
+namespace multiproc::detail {
+
+// Ends are rare, so one mutex and one condition serve all processes; that makes waiting for any of several simple.
+class ProcessRegistry {
+public:
+    // Of this process. A copy that the host forked, and a child made by fork, gets a fresh one.
+    static ProcessRegistry& get();
+
+    std::mutex mutex;
+    std::condition_variable ended;                       // some process has ended
+    std::vector<std::shared_ptr<ProcessState>> running;  // in the order of their start
+    std::uint32_t pid = 0;
+
+    std::uint32_t next_number() noexcept { return ++count_; }
+    // Python's rules at the end of a program: daemons are terminated, the others awaited.
+    void finish() noexcept;
+
+private:
+    std::uint32_t count_ = 0;
+    friend class ProcessState;
+    bool at_exit_registered_ = false;
+};
+
+class ProcessState : public std::enable_shared_from_this<ProcessState> {
+public:
+    explicit ProcessState(ProcessOptions options);
+
+    void start();
+    // Returns whether the process has ended by then.
+    bool await_end(os::Deadline deadline);
+    void signal(os::Signal signal);
+    void close();
+    bool is_alive();
+    std::optional<ExitStatus> exit_status();
+    std::uint32_t pid();
+    std::string name();
+    bool daemon() const { return options_.daemon; }
+    void require_started();
+    // For the registry, which holds its mutex.
+    void terminate_locked() noexcept {
+        if (child_) child_->signal(os::Signal::terminate);
+    }
+    // For Sentinel: no checks.
+    bool has_ended() const noexcept { return ended_.load(std::memory_order_acquire); }
+
+    void set_target(TaskTarget target);
+    OutputBuffer& message() { return message_; }
+    void read_result(void (*read)(InputBuffer&, void*), void* context);
+
+    // Throws ClosedError in a process that did not make this object, and after `close`.
+    void require_usable();
+
+private:
+    os::Handle open_redirect(const Redirect& redirect) const;
+    const std::string& name_locked();
+    void collect_result();
+
+    ProcessOptions options_;
+    const std::uint32_t owner_;
+    TaskTarget target_;
+    SegmentSource segments_;
+    SpillBuffer message_{segments_};
+
+    // Guarded by the registry's mutex.
+    bool starting_ = false;
+    bool closed_ = false;
+    std::unique_ptr<Child> child_;
+    std::string task_name_;
+    std::atomic<bool> ended_{false};
+
+    // The result, taken out of the channel by the first reader.
+    std::mutex result_mutex_;
+    bool collected_ = false;
+    std::exception_ptr error_;
+    std::vector<std::byte> bytes_;
+    std::shared_ptr<os::Segment> segment_;
+    std::size_t segment_bytes_ = 0;
+};
+
+}  // namespace multiproc::detail

@@ -1,0 +1,171 @@
+#include "reentry.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdio>
+#include <cstdlib>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include <multiproc/errors.hpp>
+#include <multiproc/freeze_support.hpp>
+
+#include "channel.hpp"
+#include "child_main.hpp"
+#include "runtime.hpp"
+
+namespace multiproc {
+namespace {
+
+// What a child exits with when it never became one. The parent knows by the channel's phase, not by this number.
+constexpr std::uint32_t failed_bootstrap_code = 112;
+
+constexpr const char* late_message =
+    "multiproc: this process was started as a child, but its main() did not call multiproc::freeze_support()%s. Call it "
+    "as the first line of main(), unconditionally.\n";
+
+std::chrono::seconds arrival_limit() {
+    if (const char* text = std::getenv("MULTIPROC_BOOTSTRAP_TIMEOUT")) {
+        const long seconds = std::strtol(text, nullptr, 10);
+        if (seconds > 0) return std::chrono::seconds(seconds);
+    }
+    return std::chrono::seconds(30);
+}
+
+// Stands guard in every child from static initialisation until freeze_support: a child that goes another way ends in
+// bounded time and says why. Its standard output is still the null device then, so nothing of main shows up twice.
+class ArrivalGuard {
+public:
+    ArrivalGuard() {
+        if (!os::is_bootstrap_pending()) return;
+        waiting_ = true;
+        timer_ = std::thread([this] {
+            std::unique_lock lock(mutex_);
+            if (!changed_.wait_for(lock, arrival_limit(), [this] { return !waiting_; })) give_up(" in time");
+        });
+    }
+    // main returned, or exit() was called, without coming by.
+    ~ArrivalGuard() {
+        if (is_waiting()) give_up(" before it ended");
+    }
+
+    // Joins the timer, so that a fork server goes on with one thread.
+    void arrive() {
+        {
+            const std::lock_guard lock(mutex_);
+            if (!waiting_) return;
+            waiting_ = false;
+        }
+        changed_.notify_all();
+        timer_.join();
+    }
+
+private:
+    bool is_waiting() {
+        const std::lock_guard lock(mutex_);
+        return waiting_;
+    }
+    [[noreturn]] static void give_up(const char* how) {
+        std::fprintf(stderr, late_message, how);
+        std::fflush(stderr);
+        os::exit_now(failed_bootstrap_code);
+    }
+
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    bool waiting_ = false;
+    std::thread timer_;
+};
+
+ArrivalGuard arrival_guard;
+
+std::atomic<bool> arrived{false};
+
+std::mutex executable_mutex;
+std::string* executable = nullptr;  // never destroyed
+
+// Handles that every child gets, in this order; the parking lot's follow.
+enum HandleOrder : std::size_t { channel_handle, link_handle, runtime_handle, doorbell_handle, fixed_handles };
+
+// Empty if all is well; else what is wrong with running this executable for that parent.
+std::string check_build(const StartInfo& info) {
+    if (info.executable_build.empty()) return {};  // the parent meant another executable
+    const os::Module mine = os::main_module();
+    if (mine.build_id == info.executable_build) return {};
+    return "multiproc: the executable " + mine.path +
+           " is another build than the process that started it; it was replaced while the program runs. Restart the "
+           "program.\n";
+}
+
+[[noreturn]] void fail_bootstrap(const std::string& text) {
+    std::fputs(text.c_str(), stderr);
+    std::fflush(stderr);
+    os::exit_now(failed_bootstrap_code);
+}
+
+}  // namespace
+
+void freeze_support() {
+    arrival_guard.arrive();
+    // Taken even if this is not the first call: a process has at most one bootstrap.
+    std::optional<os::Bootstrap> bootstrap = os::take_bootstrap();
+    arrived.store(true, std::memory_order_release);
+    if (bootstrap) run_child(*std::move(bootstrap));
+}
+
+void set_executable(const std::string& path) {
+    const std::lock_guard lock(executable_mutex);
+    if (executable == nullptr) executable = new std::string;
+    *executable = path;
+}
+
+std::string child_executable() {
+    const std::lock_guard lock(executable_mutex);
+    return executable == nullptr ? std::string() : *executable;
+}
+
+bool has_foreign_executable() { return !child_executable().empty(); }
+
+void require_reentry() {
+    if (os::is_bootstrap_pending()) {
+        throw BootstrapError(
+            "multiproc: this process is itself a child that has not reached multiproc::freeze_support() yet, so it cannot "
+            "start processes; call freeze_support() as the first line of main()");
+    }
+    if (!arrived.load(std::memory_order_acquire) && !has_foreign_executable()) {
+        throw BootstrapError(
+            "multiproc: call multiproc::freeze_support() as the first line of main() before starting a Process or a Pool; "
+            "child processes enter the program there. (Code in a shared library of a foreign program: call "
+            "multiproc::set_executable() instead; test programs: link multiproc::gtest_main.)");
+    }
+}
+
+void run_child(os::Bootstrap bootstrap) {
+    arrived.store(true, std::memory_order_release);  // after a plain fork nobody else has said so
+    try {
+        if (bootstrap.handles.size() < fixed_handles)
+            throw BootstrapError("multiproc: parent and child use different versions of the library");
+        Channel channel = Channel::adopt(std::move(bootstrap.handles[channel_handle]));
+        const StartInfo info = channel.info();
+        if (const std::string wrong = check_build(info); !wrong.empty()) {
+            channel.set_phase(Phase::wrong_build);
+            fail_bootstrap(wrong);
+        }
+        std::vector<os::Handle> lot(std::make_move_iterator(bootstrap.handles.begin() + fixed_handles),
+                                    std::make_move_iterator(bootstrap.handles.end()));
+        Runtime::adopt(os::Segment::adopt(std::move(bootstrap.handles[runtime_handle]), Runtime::segment_size),
+                       std::move(lot), channel.control().process_index);
+        ChildEnd end{std::move(channel), os::HandleLink::adopt(std::move(bootstrap.handles[link_handle])), {}};
+        if (end.channel.control().role == Role::pool_worker)
+            end.doorbell = os::Segment::adopt(std::move(bootstrap.handles[doorbell_handle]), sizeof(DoorbellPage));
+        os::settle(bootstrap, info.name);
+        end.channel.set_phase(Phase::arrived);
+        run_child_main(std::move(end), info);
+    } catch (const std::exception& error) {
+        fail_bootstrap(std::string(error.what()) + "\n");
+    }
+}
+
+}  // namespace multiproc

@@ -1,0 +1,60 @@
+#include "result_record.hpp"
+
+#include <cstring>
+
+#include <multiproc/errors.hpp>
+
+namespace multiproc {
+namespace {
+
+// A copy of the fixed part, so that nothing changes between check and use.
+ResultMessage copy_fields(const std::byte* place, bool& in_segment) noexcept {
+    const auto* record = reinterpret_cast<const ResultRecord*>(place);
+    const std::uint64_t progress = record->progress.load(std::memory_order_acquire);
+    ResultMessage message;
+    message.id = record->id;
+    message.first = record->first;
+    message.count = static_cast<std::uint32_t>(progress >> 32);
+    message.size = static_cast<std::uint32_t>(progress);
+    message.nanoseconds = record->nanoseconds;
+    in_segment = record->in_segment != 0;
+    message.data = place + sizeof(ResultRecord);
+    return message;
+}
+
+}  // namespace
+
+ResultMessage read_result_record(const ResultRingParent::Record& record, Child& child) {
+    if (record.head.size < sizeof(ResultRecord)) throw CodecError("multiproc: a worker sent a broken result");
+    bool in_segment = false;
+    ResultMessage message = copy_fields(record.place, in_segment);
+    message.is_error = record.head.kind == RecordKind::error;
+    const std::size_t room = record.head.size - sizeof(ResultRecord);
+    if (message.count == 0 || (message.is_error && message.count != 1))
+        throw CodecError("multiproc: a worker sent a broken result");
+    if (in_segment) {
+        SegmentRef ref;
+        if (message.count != 1 || room < sizeof ref) throw CodecError("multiproc: a worker sent a broken result");
+        std::memcpy(&ref, message.data, sizeof ref);
+        message.segment = child.open(ref);
+        message.data = message.segment->data() + segment_payload;
+        message.size = static_cast<std::size_t>(ref.bytes);
+    } else if (message.size > room) {
+        throw CodecError("multiproc: a worker sent a broken result");
+    }
+    return message;
+}
+
+ResultMessage read_unfinished_record(Child& child) noexcept {
+    const ResultRingParent& ring = child.results();
+    if (ring.unfinished_room() < sizeof(ResultRecord)) return {};
+    RecordHead head;
+    std::memcpy(&head, ring.unfinished(), sizeof head);
+    bool in_segment = false;
+    ResultMessage message = copy_fields(ring.unfinished(), in_segment);
+    const bool fits = message.size <= ring.unfinished_room() - sizeof(ResultRecord);
+    if (head.kind != RecordKind::values || in_segment || !fits) return {};
+    return message;
+}
+
+}  // namespace multiproc

@@ -1,0 +1,32 @@
+// Reading what a child wrote into its result ring, without trusting it.
+#pragma once
+
+#include <memory>
+#include <span>
+
+#include "child.hpp"
+#include "ring.hpp"
+
+namespace multiproc {
+
+struct ResultMessage {
+    std::uint64_t id = 0;
+    std::uint32_t first = 0;
+    std::uint32_t count = 0;
+    std::uint64_t nanoseconds = 0;
+    bool is_error = false;
+    const std::byte* data = nullptr;  // in the ring: copy it before the record is popped; or in `segment`
+    std::size_t size = 0;
+    std::shared_ptr<os::Segment> segment;
+
+    std::span<const std::byte> bytes() const noexcept { return {data, size}; }
+};
+
+// What `record` says. Throws CodecError or std::system_error if it contradicts itself.
+ResultMessage read_result_record(const ResultRingParent::Record& record, Child& child);
+
+// What a child that has ended left in the record it was writing: the items it had finished but not sent. A count of 0 if
+// there is nothing.
+ResultMessage read_unfinished_record(Child& child) noexcept;
+
+}  // namespace multiproc

@@ -1,0 +1,207 @@
+#include "result_writer.hpp"
+
+#include <cstring>
+
+#include <multiproc/errors.hpp>
+
+#include "error_text.hpp"
+#include "error_transport.hpp"
+#include "runtime.hpp"
+
+namespace multiproc {
+namespace {
+
+// Below this many bytes of unclaimed tasks a worker counts as running low.
+constexpr std::size_t low_backlog = 16 * 1024;
+// An open record is given up for a fresh place in the ring rather than squeezed into less than this.
+constexpr std::size_t smallest_room = 1024;
+
+std::byte* payload_of(ResultRecord* record) noexcept { return reinterpret_cast<std::byte*>(record + 1); }
+
+std::size_t items_bytes(std::uint64_t progress) noexcept { return static_cast<std::uint32_t>(progress); }
+
+}  // namespace
+
+ResultWriter::ResultWriter(Channel& channel, os::HandleLink& link, Doorbell doorbell)
+    : channel_(channel), link_(link), lot_(Runtime::get().lot()), doorbell_(doorbell), ring_(channel.result_worker()),
+      tasks_(channel.task_worker()) {
+    result_ = this;
+    progress_ = &unseen_progress_;
+}
+
+void ResultWriter::begin_call(std::uint64_t id) {
+    id_ = id;
+    first_ = 0;
+    done_ = 0;
+    begun_ = os::Clock::now();
+    task_name_ = nullptr;
+    error_text_.clear();
+    open(smallest_room);
+}
+
+void ResultWriter::end_call() {
+    if (record_ != nullptr && done_ != 0) send_results();
+    close_record();
+}
+
+void ResultWriter::fail_all() noexcept {
+    for (std::uint32_t item = first_ + done_; item < count; ++item) send_error();
+}
+
+// Waits until the ring has room for a record with `payload` bytes; `room` is how many there are.
+ResultRecord* ResultWriter::reserve_record(std::size_t payload, std::size_t& room) {
+    const std::size_t size = sizeof(ResultRecord) + round_up_to_cell(payload);
+    ResultRingWorker::Room place = ring_.reserve(size);
+    while (place.place == nullptr) {
+        doorbell_.ring(News::stuck);
+        channel_.sleep_child(lot_, [&] { return (place = ring_.reserve(size)).place != nullptr; });
+        if (place.place == nullptr) place = ring_.reserve(size);
+    }
+    room = place.size - sizeof(ResultRecord);
+    return reinterpret_cast<ResultRecord*>(place.place);
+}
+
+// Opens a record with room for at least `bytes`.
+void ResultWriter::open(std::size_t bytes) {
+    std::size_t room = 0;
+    record_ = reserve_record(bytes, room);
+    // What an earlier record left here must not pass for progress of this one.
+    record_->progress.store(0, std::memory_order_relaxed);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    record_->head = {0, RecordKind::values};
+    record_->id = id_;
+    record_->first = first_;
+    record_->in_segment = 0;
+    progress_ = &record_->progress;
+    begin_ = cursor_ = payload_of(record_);
+    limit_ = begin_ + std::min(room, inline_limit);
+    done_ = 0;
+}
+
+void ResultWriter::close_record() noexcept {
+    record_ = nullptr;
+    lease_ = {};
+    send_each_ = false;
+    progress_ = &unseen_progress_;
+    begin_ = cursor_ = limit_ = nullptr;
+    done_ = 0;
+}
+
+void ResultWriter::push(ResultRecord* record, std::size_t payload) noexcept {
+    record->nanoseconds = static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::nanoseconds>(os::Clock::now() - begun_).count());
+    const std::size_t size = sizeof(ResultRecord) + round_up_to_cell(payload);
+    record->head.size = static_cast<std::uint32_t>(size);
+    ring_.push(size);
+}
+
+void ResultWriter::tell() noexcept { doorbell_.ring(tasks_.backlog() < low_backlog ? News::low : News::result); }
+
+void ResultWriter::send_results() {
+    if (lease_.segment) {
+        send_spilled();
+    } else {
+        push(record_, items_bytes(record_->progress.load(std::memory_order_relaxed)));
+        first_ += done_;
+        tell();
+    }
+    close_record();
+    open(smallest_room);
+}
+
+// The item at hand is complete, in a segment.
+void ResultWriter::send_spilled() {
+    std::size_t room = 0;
+    ResultRecord* record = reserve_record(sizeof(SegmentRef), room);
+    record->progress.store(pack(1, 0), std::memory_order_relaxed);
+    record->head.kind = RecordKind::values;
+    record->id = id_;
+    record->first = first_;
+    record->in_segment = 1;
+    head_of(*lease_.segment).in_use.store(1, std::memory_order_relaxed);
+    const SegmentRef ref = parent_.refer(lease_, size(), link_);
+    std::memcpy(payload_of(record), &ref, sizeof ref);
+    push(record, sizeof ref);
+    first_ += 1;
+    tell();
+}
+
+void ResultWriter::grow(std::size_t more) {
+    if (record_ == nullptr && !lease_.segment) throw CodecError("multiproc: a result is written outside of a task");
+    const std::size_t whole = lease_.segment ? 0 : items_bytes(progress_->load(std::memory_order_relaxed));
+    const std::size_t item = size() - whole;  // bytes of the unfinished item
+    if (more > SIZE_MAX / 4 - item) throw std::bad_alloc();
+
+    if (lease_.segment) {
+        SegmentLease larger = segments_.acquire(item + more + item / 2);
+        std::memcpy(larger.data(), begin_, item);
+        lease_ = std::move(larger);
+    } else {
+        moving_.assign(begin_ + whole, begin_ + whole + item);
+        if (done_ != 0) {
+            cursor_ = begin_ + whole;
+            push(record_, whole);
+            first_ += done_;
+            tell();
+        }
+        close_record();
+        if (item + more <= inline_limit) {
+            open(std::max(item + more, smallest_room));
+            std::memcpy(begin_, moving_.data(), item);
+            cursor_ = begin_ + item;
+            return;
+        }
+        lease_ = segments_.acquire(item + more + 4096);
+        std::memcpy(lease_.data(), moving_.data(), item);
+        send_each_ = true;
+    }
+    begin_ = lease_.data();
+    cursor_ = begin_ + item;
+    limit_ = begin_ + lease_.capacity();
+}
+
+void ResultWriter::send_error() noexcept {
+    try {
+        HeapBuffer encoded;
+        encode_current_exception(encoded, os::current_pid(), task_name_ != nullptr ? *task_name_ : std::string());
+        error_text_ = current_exception_text();
+        // What the item had written so far is dropped; the items before it are sent.
+        if (record_ != nullptr && done_ != 0) {
+            push(record_, items_bytes(record_->progress.load(std::memory_order_relaxed)));
+            first_ += done_;
+        }
+        close_record();
+        write_error(encoded.bytes());
+        open(smallest_room);
+    } catch (...) {
+        // Not even the error could be sent (no memory left). The end of this process is an answer too.
+        os::flush_streams();
+        os::exit_now(1);
+    }
+}
+
+void ResultWriter::write_error(std::span<const std::byte> encoded) {
+    std::size_t room = 0;
+    const bool fits = encoded.size() <= inline_limit;
+    ResultRecord* record = reserve_record(fits ? encoded.size() : sizeof(SegmentRef), room);
+    record->progress.store(pack(1, encoded.size()), std::memory_order_relaxed);
+    record->head.kind = RecordKind::error;
+    record->id = id_;
+    record->first = first_;
+    record->in_segment = fits ? 0 : 1;
+    if (fits) {
+        std::memcpy(payload_of(record), encoded.data(), encoded.size());
+        push(record, encoded.size());
+    } else {
+        const SegmentLease lease = segments_.acquire(encoded.size());
+        std::memcpy(lease.data(), encoded.data(), encoded.size());
+        head_of(*lease.segment).in_use.store(1, std::memory_order_relaxed);
+        const SegmentRef ref = parent_.refer(lease, encoded.size(), link_);
+        std::memcpy(payload_of(record), &ref, sizeof ref);
+        push(record, sizeof ref);
+    }
+    first_ += 1;
+    tell();
+}
+
+}  // namespace multiproc

@@ -1,0 +1,67 @@
+// Writes the results of a run straight into the result ring.
+//
+// One record holds as many items as fit. It is open while items are added: its `progress` word tells how much of it is
+// complete, so if this process dies the parent still gets every item that was finished. An item that outgrows what a ring
+// record may hold moves into a segment.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <multiproc/detail/task.hpp>
+
+#include "channel.hpp"
+#include "doorbell.hpp"
+#include "segment_cache.hpp"
+
+namespace multiproc {
+
+class ResultWriter final : public detail::TaskRun, private OutputBuffer {
+public:
+    ResultWriter(Channel& channel, os::HandleLink& link, Doorbell doorbell);
+
+    void begin_call(std::uint64_t id);
+    void set_task_name(const std::string& name) noexcept { task_name_ = &name; }
+    // Sends what was not sent yet.
+    void end_call();
+    // Fails item `first` and all behind it with the exception being handled.
+    void fail_all() noexcept;
+
+    // Type and text of the last exception of this call; empty if there was none.
+    const std::string& error_text() const noexcept { return error_text_; }
+
+private:
+    void send_results() override;
+    void send_error() noexcept override;
+    void grow(std::size_t more) override;
+
+    void open(std::size_t bytes);
+    void close_record() noexcept;
+    ResultRecord* reserve_record(std::size_t payload, std::size_t& room);
+    void push(ResultRecord* record, std::size_t payload) noexcept;
+    void send_spilled();
+    void write_error(std::span<const std::byte> encoded);
+    void tell() noexcept;
+
+    Channel& channel_;
+    os::HandleLink& link_;
+    os::ParkingLot& lot_;
+    Doorbell doorbell_;
+    ResultRingWorker ring_;
+    TaskRingWorker tasks_;
+    SegmentSource segments_;
+    SegmentPeer parent_;
+
+    ResultRecord* record_ = nullptr;     // the open record
+    SegmentLease lease_;                 // the item at hand, if it has outgrown the ring
+    std::atomic<std::uint64_t> unseen_progress_{0};  // progress of an item that is not in the ring
+    std::vector<std::byte> moving_;      // an unfinished item on its way to another place
+    std::uint64_t id_ = 0;
+    std::uint32_t first_ = 0;            // index of the open record's first item
+    os::Clock::time_point begun_;
+    const std::string* task_name_ = nullptr;  // null until the task was found
+    std::string error_text_;
+};
+
+}  // namespace multiproc

@@ -1,0 +1,60 @@
+// What all processes of one program share: who is there, and where they sleep.
+//
+// The first start of a process creates the runtime; every descendant inherits it through its bootstrap. It is one segment
+// with two tables of fixed-size entries, each entry owned through one atomic word, so no death can leave a table
+// half-changed. What a dead process still owns is found by the owner's index and start time, and swept when room is needed.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "os.hpp"
+
+namespace multiproc {
+
+class Runtime {
+public:
+    // This process's runtime; created by the first call in a program. In a copy of the process that the host forked on its
+    // own it is created anew: such a copy is a program of its own. Thread-safe. Throws std::system_error.
+    static Runtime& get();
+    // In a child: takes over what the bootstrap handed down. `self` is this process's index.
+    static void adopt(os::Segment segment, std::vector<os::Handle> lot_handles, std::uint32_t self);
+    static constexpr std::size_t segment_size = 256 * 1024;
+
+    // What a child needs for `adopt`: the segment, then the parking lot's handles.
+    std::vector<os::RawHandle> handles() const;
+    os::ParkingLot& lot() noexcept { return *lot_; }
+    std::uint32_t self() const noexcept { return self_; }
+
+    // An entry for a process about to be started. Throws StartError when the table is full.
+    std::uint32_t add_process();
+    // Records who lives behind the entry. Called by the process itself.
+    void enter(std::uint32_t index) noexcept;
+    // The process has ended: its entry and its slots are free again.
+    void remove_process(std::uint32_t index) noexcept;
+
+    // A parking slot for a thread of process `owner`. Throws StartError when all are in use.
+    std::uint32_t claim_slot(std::uint32_t owner);
+    void release_slot(std::uint32_t slot) noexcept;
+
+    // For tests: entries and slots in use, this process's own entry included.
+    std::size_t process_count() const noexcept;
+    std::size_t slot_count() const noexcept;
+
+private:
+    struct Tables;
+    Runtime(os::Segment segment, std::unique_ptr<os::ParkingLot> lot);
+    Tables& tables() const noexcept;
+    std::uint32_t find_process_entry() noexcept;
+    std::uint32_t find_slot(std::uint32_t owner) noexcept;
+    void sweep() noexcept;
+
+    os::Segment segment_;
+    std::unique_ptr<os::ParkingLot> lot_;
+    std::uint32_t self_ = 0;
+    std::uint32_t pid_ = 0;
+};
+
+}  // namespace multiproc

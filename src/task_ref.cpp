@@ -1,0 +1,178 @@
+#include "task_ref.hpp"
+
+#include <mutex>
+#include <optional>
+
+#include <multiproc/codec.hpp>
+#include <multiproc/errors.hpp>
+
+#include "os.hpp"
+#include "reentry.hpp"
+
+namespace multiproc {
+namespace {
+
+using detail::TaskDescriptor;
+using detail::TaskTarget;
+
+struct ModuleName {
+    std::string path;
+    std::string build_id;
+};
+
+// The modules of a task that are not the executable.
+struct TaskModules {
+    std::optional<ModuleName> descriptor;
+    std::optional<ModuleName> function;
+};
+
+std::uint64_t hash_of(const char* text) noexcept {
+    std::uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
+    for (; *text != '\0'; ++text) hash = (hash ^ static_cast<unsigned char>(*text)) * 0x100000001b3;
+    return hash;
+}
+
+std::string name_of(const TaskTarget& target, const os::Module* function_module, std::uint64_t offset) {
+    std::string name = os::demangle(target.descriptor->callable().name());
+    if (function_module != nullptr) {
+        char hex[2 + 16 + 1];
+        std::snprintf(hex, sizeof hex, "0x%llx", static_cast<unsigned long long>(offset));
+        name += " at ";
+        name += function_module->path.substr(function_module->path.find_last_of("/\\") + 1) + "+" + hex;
+    }
+    return name;
+}
+
+os::Module locate(const void* address, const TaskTarget& target) {
+    std::optional<os::Module> module = os::module_of(address);
+    if (!module) {
+        throw BootstrapError("multiproc: the task " + os::demangle(target.descriptor->callable().name()) +
+                             " lies in no module that another process could load (code made at run time?); pass a "
+                             "function of the program or of a shared library");
+    }
+    if (module->is_executable && has_foreign_executable()) {
+        throw BootstrapError("multiproc: the task " + os::demangle(target.descriptor->callable().name()) +
+                             " lies in this program's executable, but set_executable() names another program for the "
+                             "workers, which cannot reach it; put the task into the shared library that uses multiproc");
+    }
+    return *std::move(module);
+}
+
+std::optional<ModuleName> name_unless_executable(const os::Module& module) {
+    if (module.is_executable) return std::nullopt;
+    return ModuleName{module.path, module.build_id};
+}
+
+TaskRef make_ref(const TaskTarget& target) {
+    TaskRef ref;
+    const os::Module module = locate(target.descriptor, target);
+    TaskModules modules{name_unless_executable(module), std::nullopt};
+    ref.descriptor = reinterpret_cast<std::uintptr_t>(target.descriptor) - module.base;
+    ref.signature = hash_of(target.descriptor->signature().name());
+    if (target.function == nullptr) {
+        ref.name = name_of(target, nullptr, 0);
+    } else {
+        const os::Module function_module = locate(target.function, target);
+        modules.function = name_unless_executable(function_module);
+        ref.function = reinterpret_cast<std::uintptr_t>(target.function) - function_module.base;
+        ref.name = name_of(target, &function_module, ref.function);
+    }
+    if (modules.descriptor || modules.function) {
+        HeapBuffer out;
+        encode(out, modules);
+        ref.modules.assign(reinterpret_cast<const char*>(out.bytes().data()), out.size());
+    }
+    return ref;
+}
+
+struct TargetHash {
+    std::size_t operator()(const TaskTarget& target) const noexcept {
+        return std::hash<const void*>{}(target.descriptor) * 31 + std::hash<const void*>{}(target.function);
+    }
+};
+struct TargetEqual {
+    bool operator()(const TaskTarget& a, const TaskTarget& b) const noexcept {
+        return a.descriptor == b.descriptor && a.function == b.function;
+    }
+};
+
+os::Module module_named(const std::optional<ModuleName>& name) {
+    if (!name) return os::main_module();
+    os::Module module = os::load_module(name->path);
+    if (module.build_id != name->build_id) {
+        throw BootstrapError("multiproc: " + name->path +
+                             " is another build here than in the process that sent the task; it was replaced while the "
+                             "program runs, so restart the program");
+    }
+    return module;
+}
+
+// The address at `offset` of a module, refused unless it lies in that very module.
+const void* address_in(const os::Module& module, std::uint64_t offset) {
+    const auto* address = reinterpret_cast<const void*>(module.base + static_cast<std::uintptr_t>(offset));
+    const std::optional<os::Module> owner = os::module_of(address);
+    if (!owner || owner->base != module.base)
+        throw BootstrapError("multiproc: a task refers to a place outside of " + module.path);
+    return address;
+}
+
+}  // namespace
+
+namespace detail {
+void require_function(const void* function) {
+    if (function == nullptr)
+        throw std::invalid_argument("multiproc: the function pointer is empty; pass a function to run");
+}
+}  // namespace detail
+
+std::shared_ptr<const TaskRef> refer(const TaskTarget& target) {
+    thread_local TaskTarget last_target;
+    thread_local std::shared_ptr<const TaskRef> last;
+    if (last && TargetEqual{}(target, last_target)) return last;
+
+    static auto& mutex = *new std::mutex;  // never destroyed: pools may outlive static destruction
+    static auto& known = *new std::unordered_map<TaskTarget, std::shared_ptr<const TaskRef>, TargetHash, TargetEqual>;
+    const std::lock_guard lock(mutex);
+    std::shared_ptr<const TaskRef>& ref = known[target];
+    if (!ref) ref = std::make_shared<const TaskRef>(make_ref(target));
+    last_target = target;
+    last = ref;
+    return ref;
+}
+
+std::size_t TaskResolver::Hash::operator()(const Key& key) const noexcept {
+    return std::hash<std::uint64_t>{}(key.descriptor * 31 + key.function) ^ std::hash<std::string>{}(key.modules);
+}
+
+const ResolvedTask& TaskResolver::resolve(const CallRecord& call, const std::string& modules) {
+    Key key{call.descriptor, call.function, call.signature, modules};
+    if (last_ != nullptr && last_->first == key) return last_->second;
+    auto found = known_.find(key);
+    if (found == known_.end()) {
+        TaskModules names;
+        if (!modules.empty()) {
+            InputBuffer in(std::as_bytes(std::span(modules.data(), modules.size())));
+            names = decode<TaskModules>(in);
+        }
+        ResolvedTask task;
+        const os::Module module = module_named(names.descriptor);
+        task.descriptor = static_cast<const TaskDescriptor*>(address_in(module, call.descriptor));
+        if (hash_of(task.descriptor->signature().name()) != call.signature)
+            throw BootstrapError("multiproc: " + module.path + " has no task of this signature at that place");
+        if (call.function != 0) {
+            const os::Module function_module = module_named(names.function);
+            task.function = address_in(function_module, call.function);
+            if (!os::is_code(task.function))
+                throw BootstrapError("multiproc: a task refers to a place in " + function_module.path +
+                                     " that is no code");
+            task.name = name_of({task.descriptor, task.function}, &function_module, call.function);
+        } else {
+            task.name = name_of({task.descriptor, nullptr}, nullptr, 0);
+        }
+        found = known_.emplace(std::move(key), std::move(task)).first;
+    }
+    last_ = &*found;
+    return last_->second;
+}
+
+}  // namespace multiproc

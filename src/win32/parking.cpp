@@ -1,0 +1,179 @@
+// WaitOnAddress does not cross processes, so a thread sleeps on an auto-reset event. One event per slot exists in the
+// whole family, made when somebody first sleeps there, and it is kept alive by the process that created the lot: its
+// handle value *there* stands in a table in shared memory, and whoever needs the event copies it from that process. So a
+// child inherits two handles instead of a thousand, and a wake-up where nobody ever slept costs no call at all.
+//
+// The family does not outlive the process that created the lot (see parent_death.cpp). Until its members have noticed its
+// end, sleeping becomes polling.
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <system_error>
+
+#include "win32/api.hpp"
+
+namespace multiproc::os {
+
+namespace {
+
+constexpr std::uint64_t table_magic = 0x31746F6C6B726170U;
+
+struct Table {
+    std::uint64_t magic;
+    std::uint64_t secret;
+    // 0, or the creator's handle value with a check: a process that scribbles over the table must not make others wait
+    // for, or set, arbitrary objects of the creator. An entry that is set never changes.
+    std::array<std::atomic<std::uint64_t>, ParkingLot::slot_count> entries;
+};
+static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
+
+std::uint64_t check_of(std::uint64_t secret, std::size_t slot, std::uint32_t value) noexcept {
+    return mix(mix(secret, slot), value) & 0xFFFFFFFF00000000U;
+}
+
+// The system guarantees that handles have 32 significant bits, also in 64-bit processes.
+std::uint64_t entry_of(std::uint64_t secret, std::size_t slot, HANDLE handle) noexcept {
+    const auto value = static_cast<std::uint32_t>(raw(handle));
+    return check_of(secret, slot, value) | value;
+}
+
+HANDLE handle_of(std::uint64_t secret, std::size_t slot, std::uint64_t entry) noexcept {
+    const auto value = static_cast<std::uint32_t>(entry);
+    if ((entry & 0xFFFFFFFF00000000U) != check_of(secret, slot, value)) return nullptr;
+    return native(static_cast<RawHandle>(value));
+}
+
+// The rest of the time in the unit of the system, rounded up: waking too early only means another round.
+DWORD milliseconds_until(Deadline deadline) noexcept {
+    if (deadline == never) return INFINITE;
+    const auto rest = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
+    return static_cast<DWORD>(std::clamp<std::int64_t>(rest, 0, std::numeric_limits<int>::max()));
+}
+
+class EventParkingLot final : public ParkingLot {
+public:
+    EventParkingLot(Segment table, Handle creator, bool is_creator)
+        : segment_(std::move(table)),
+          table_(reinterpret_cast<Table*>(segment_.data())),
+          secret_(table_->secret),
+          creator_(std::move(creator)),
+          is_creator_(is_creator) {}
+
+    EventParkingLot(const EventParkingLot&) = delete;
+    EventParkingLot& operator=(const EventParkingLot&) = delete;
+
+    ~EventParkingLot() override {
+        for (const std::atomic<HANDLE>& event : events_) own(event.load(std::memory_order_relaxed)).reset();
+        if (!is_creator_) return;
+        for (std::size_t slot = 0; slot < slot_count; ++slot) {
+            own(handle_of(secret_, slot, table_->entries[slot].exchange(0))).reset();
+        }
+    }
+
+    std::vector<RawHandle> handles() const override { return {segment_.handle(), creator_.raw()}; }
+
+    bool park(std::size_t slot, const std::atomic<std::uint32_t>& word, std::uint32_t expected,
+              Deadline deadline) noexcept override {
+        const HANDLE event = event_for_sleeping(slot);
+        // Either this load sees the new word, or the waker, which changed it before its fence, sees the event that was
+        // entered before this one.
+        std::atomic_thread_fence(std::memory_order_seq_cst);
+        if (word.load(std::memory_order_seq_cst) != expected) return true;
+        if (event == nullptr) {  // no handle to be had, or the creator is dead: look again soon
+            Sleep(1);
+            return deadline == never || Clock::now() < deadline;
+        }
+        for (;;) {
+            // A wake-up meant for an earlier sleeper at this slot returns at once, which is for no reason and allowed.
+            if (WaitForSingleObject(event, milliseconds_until(deadline)) != WAIT_TIMEOUT) return true;
+            if (word.load(std::memory_order_acquire) != expected) return true;
+            // The system counts in ticks of its own, so it may find that the time is over before we do.
+            if (deadline != never && Clock::now() >= deadline) return false;
+        }
+    }
+
+    void unpark(std::size_t slot, const std::atomic<std::uint32_t>&) noexcept override {
+        if (slot >= slot_count) return;
+        std::atomic_thread_fence(std::memory_order_seq_cst);  // see `park`
+        HANDLE event = events_[slot].load(std::memory_order_acquire);
+        if (event == nullptr) {
+            const std::uint64_t entry = table_->entries[slot].load(std::memory_order_seq_cst);
+            if (entry == 0) return;  // nobody has slept here, and who is about to will see the changed word
+            event = keep(slot, copy_of(slot, entry));
+        }
+        if (event != nullptr) SetEvent(event);
+    }
+
+private:
+    HANDLE event_for_sleeping(std::size_t slot) noexcept {
+        if (slot >= slot_count) return nullptr;
+        if (const HANDLE event = events_[slot].load(std::memory_order_acquire)) return event;
+        std::uint64_t entry = table_->entries[slot].load(std::memory_order_acquire);
+        if (entry != 0) return keep(slot, copy_of(slot, entry));
+
+        Handle event = own(CreateEventW(nullptr, FALSE, FALSE, nullptr));
+        if (!event) return nullptr;
+        HANDLE in_creator = nullptr;  // owned by the creator; if we died right here, it would have one handle too many
+        if (DuplicateHandle(GetCurrentProcess(), native(event.raw()), native(creator_.raw()), &in_creator, 0, FALSE,
+                            DUPLICATE_SAME_ACCESS) == 0) {
+            return nullptr;
+        }
+        if (table_->entries[slot].compare_exchange_strong(entry, entry_of(secret_, slot, in_creator))) {
+            return keep(slot, std::move(event));
+        }
+        // Another process was first: its event is the one.
+        DuplicateHandle(native(creator_.raw()), in_creator, nullptr, nullptr, 0, FALSE, DUPLICATE_CLOSE_SOURCE);
+        return keep(slot, copy_of(slot, entry));
+    }
+
+    Handle copy_of(std::size_t slot, std::uint64_t entry) const noexcept {
+        const HANDLE in_creator = handle_of(secret_, slot, entry);
+        HANDLE copy = nullptr;
+        if (in_creator == nullptr || DuplicateHandle(native(creator_.raw()), in_creator, GetCurrentProcess(), &copy,
+                                                     EVENT_MODIFY_STATE | SYNCHRONIZE, FALSE, 0) == 0) {
+            return {};
+        }
+        return own(copy);
+    }
+
+    // Puts `event` in this process's own table, unless another thread has.
+    HANDLE keep(std::size_t slot, Handle event) noexcept {
+        if (!event) return nullptr;
+        HANDLE present = nullptr;
+        if (!events_[slot].compare_exchange_strong(present, native(event.raw()))) return present;
+        return native(event.release());
+    }
+
+    Segment segment_;
+    Table* table_;
+    std::uint64_t secret_;  // as it was when nobody could have scribbled over it
+    Handle creator_;
+    bool is_creator_;
+    std::array<std::atomic<HANDLE>, slot_count> events_{};
+};
+
+}  // namespace
+
+std::unique_ptr<ParkingLot> ParkingLot::create() {
+    Segment segment = Segment::create(sizeof(Table));
+    auto* table = new (segment.data()) Table;
+    table->magic = table_magic;
+    table->secret = random_number();
+    Handle self = duplicate_with(GetCurrentProcess(), PROCESS_DUP_HANDLE, false);
+    return std::make_unique<EventParkingLot>(std::move(segment), std::move(self), true);
+}
+
+std::unique_ptr<ParkingLot> ParkingLot::adopt(std::vector<Handle> handles) {
+    if (handles.size() != 2) {
+        throw std::system_error(std::make_error_code(std::errc::bad_message), "a parking lot has two handles");
+    }
+    Segment segment = Segment::adopt(std::move(handles[0]), sizeof(Table));
+    if (reinterpret_cast<Table*>(segment.data())->magic != table_magic || !is_object(handles[1].raw())) {
+        throw std::system_error(std::make_error_code(std::errc::bad_message), "not a parking lot");
+    }
+    return std::make_unique<EventParkingLot>(std::move(segment), std::move(handles[1]), false);
+}
+
+void relax_cpu() noexcept { YieldProcessor(); }
+
+}  // namespace multiproc::os

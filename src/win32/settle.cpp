@@ -1,0 +1,94 @@
+// Becoming a proper child, and ending as one. Directory, environment, affinity and limits were given to CreateProcess or
+// are inherited by every process, and a handle list leaves nothing to close.
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <iostream>
+
+#include <fcntl.h>
+#include <io.h>
+
+#include "win32/parent.hpp"
+
+namespace multiproc::os {
+
+namespace {
+
+// Makes `handle` what the process, the C runtime and, through that, the streams of C++ write to.
+void install_stream(Handle handle, DWORD id, std::FILE* file, int descriptor) {
+    if (!handle) return;
+    // What main wrote there before belongs to the stream as it was then.
+    std::fflush(file);
+    if (const int present = _fileno(file); present >= 0) {
+        descriptor = present;
+    } else {
+        // A stream that main closed, or one that never had a file. Opening it takes a descriptor, which then changes
+        // what it stands for.
+#if defined(_MSC_VER)
+        std::FILE* reopened = nullptr;
+        freopen_s(&reopened, "NUL", "w", file);
+#else
+        std::FILE* const reopened = std::freopen("NUL", "w", file);
+#endif
+        if (reopened != nullptr) descriptor = _fileno(file);
+    }
+    const int source = _open_osfhandle(handle.raw(), _O_TEXT);
+    if (source < 0) throw_system_error("cannot install a standard stream", ERROR_TOO_MANY_OPEN_FILES);
+    handle.release();  // it is the descriptor's now
+    const int mode = _setmode(descriptor, _O_TEXT);  // binary, if main asked for that
+    const bool installed = _dup2(source, descriptor) == 0;
+    _close(source);
+    if (!installed) throw_system_error("cannot install a standard stream", ERROR_INVALID_HANDLE);
+    if (mode != -1) _setmode(descriptor, mode);
+    if (descriptor == 2) std::setvbuf(file, nullptr, _IONBF, 0);
+    // The C runtime tells the system by itself only in programs with a console.
+    SetStdHandle(id, native(_get_osfhandle(descriptor)));
+}
+
+void flush(std::ostream& stream) noexcept {
+    try {
+        stream.flush();
+    } catch (...) {  // the program may have asked for exceptions from it
+    }
+}
+
+void name_this_thread(const std::string& name) {
+    using SetDescription = HRESULT(WINAPI*)(HANDLE, PCWSTR);  // from Windows 10 1607 on
+    const auto set = system_function<SetDescription>(L"kernel32.dll", "SetThreadDescription");
+    if (set != nullptr) set(GetCurrentThread(), widen(name).c_str());
+}
+
+}  // namespace
+
+void settle(Bootstrap& bootstrap, const std::string& name) {
+    // A child has no user who could answer a message box, and its parent waits to hear of its end.
+    SetErrorMode(GetErrorMode() | SEM_FAILCRITICALERRORS | SEM_NOGPFAULTERRORBOX);
+    _set_error_mode(_OUT_TO_STDERR);
+    std::signal(SIGINT, SIG_DFL);
+
+    watch_parent(duplicate_with(native(bootstrap.parent.raw()), 0, false), std::move(bootstrap.control));
+    try {
+        name_this_thread(name);
+    } catch (const std::exception&) {  // a name that is not UTF-8 is for debuggers only
+    }
+    flush(std::cout);
+    flush(std::cerr);
+    flush(std::clog);
+    install_stream(std::move(bootstrap.out), STD_OUTPUT_HANDLE, stdout, 1);
+    install_stream(std::move(bootstrap.err), STD_ERROR_HANDLE, stderr, 2);
+}
+
+void exit_now(std::uint32_t code) noexcept {
+    // ExitProcess would first end the other threads, at whatever lock they hold, and then run the libraries' destructors.
+    TerminateProcess(GetCurrentProcess(), code);
+    for (;;) Sleep(INFINITE);
+}
+
+void flush_streams() noexcept {
+    flush(std::cout);
+    flush(std::cerr);
+    flush(std::clog);
+    std::fflush(nullptr);
+}
+
+}  // namespace multiproc::os

@@ -1,0 +1,89 @@
+// A segment is a section of the paging file without a name. Windows charges its whole size against the commit limit when
+// it is made and takes physical pages as they are touched. Nobody can shrink a section, so what is mapped stays mapped.
+#include <system_error>
+
+#include "win32/api.hpp"
+
+#define PSAPI_VERSION 2  // its functions are in kernel32.dll, so that no further library has to be linked
+#include <psapi.h>
+
+namespace multiproc::os {
+
+namespace {
+
+[[noreturn]] void refuse(const char* why) {
+    throw std::system_error(std::make_error_code(std::errc::bad_message), why);
+}
+
+// Unmaps on failure only.
+class View {
+public:
+    View(HANDLE section, std::size_t size) noexcept
+        : address_(MapViewOfFile(section, FILE_MAP_READ | FILE_MAP_WRITE, 0, 0, size)) {}
+    View(const View&) = delete;
+    View& operator=(const View&) = delete;
+    ~View() {
+        if (address_ != nullptr) UnmapViewOfFile(address_);
+    }
+
+    void* address() const noexcept { return address_; }
+    std::byte* release() noexcept { return static_cast<std::byte*>(std::exchange(address_, nullptr)); }
+
+private:
+    void* address_;
+};
+
+}  // namespace
+
+Segment::Segment(Segment&& other) noexcept
+    : handle_(std::move(other.handle_)),
+      data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)) {}
+
+Segment& Segment::operator=(Segment&& other) noexcept {
+    if (this != &other) {
+        if (data_ != nullptr) UnmapViewOfFile(data_);
+        handle_ = std::move(other.handle_);
+        data_ = std::exchange(other.data_, nullptr);
+        size_ = std::exchange(other.size_, 0);
+    }
+    return *this;
+}
+
+Segment::~Segment() {
+    if (data_ != nullptr) UnmapViewOfFile(data_);
+}
+
+Segment Segment::create(std::size_t size) {
+    // A size of 0 would mean "as big as the file", and there is no file.
+    if (size == 0) throw_system_error("cannot create shared memory of 0 bytes", ERROR_INVALID_PARAMETER);
+    const auto wide = static_cast<std::uint64_t>(size);
+    Handle handle = own(CreateFileMappingW(INVALID_HANDLE_VALUE, nullptr, PAGE_READWRITE,
+                                           static_cast<DWORD>(wide >> 32), static_cast<DWORD>(wide), nullptr));
+    if (!handle) throw_last_error("cannot create shared memory of " + std::to_string(size) + " bytes");
+    View view(native(handle.raw()), size);
+    if (view.address() == nullptr) throw_last_error("cannot map shared memory of " + std::to_string(size) + " bytes");
+    return Segment(std::move(handle), view.release(), size);
+}
+
+Segment Segment::adopt(Handle handle, std::size_t size) {
+    if (!is_object(handle.raw()) || size == 0) refuse("not a handle to shared memory");
+    // The system maps no view that is longer than its section, so this is the check of the size already (in pages: the
+    // rest of the last page is there for everybody).
+    View view(native(handle.raw()), size);
+    if (view.address() == nullptr) {
+        if (GetLastError() == ERROR_NOT_ENOUGH_MEMORY) throw_last_error("cannot map shared memory");
+        refuse("not shared memory of the promised size");
+    }
+    // Reserved pages would fault when they are touched, and an image or a file is not what a peer of ours sends.
+    MEMORY_BASIC_INFORMATION region{};
+    if (VirtualQuery(view.address(), &region, sizeof region) == 0 || region.Type != MEM_MAPPED ||
+        region.State != MEM_COMMIT || region.Protect != PAGE_READWRITE || region.RegionSize < size) {
+        refuse("not shared memory that can be read and written");
+    }
+    wchar_t file[8];
+    if (GetMappedFileNameW(GetCurrentProcess(), view.address(), file, 8) != 0) refuse("a file, not shared memory");
+    return Segment(std::move(handle), view.release(), size);
+}
+
+}  // namespace multiproc::os

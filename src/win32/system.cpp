@@ -1,0 +1,93 @@
+#include <algorithm>
+#include <bit>
+#include <cstdlib>
+#include <memory>
+
+#include "win32/api.hpp"
+
+#include <tlhelp32.h>  // needs what windows.h declares
+
+#if __has_include(<cxxabi.h>)
+#include <cxxabi.h>
+#define MULTIPROC_HAS_CXXABI 1
+#endif
+
+namespace multiproc::os {
+
+namespace {
+
+std::size_t processors_by_affinity() {
+    // A mask covers the 64 processors of one group. Restricting a process is possible within a group only, so one whose
+    // mask is complete may use the other groups too; one that runs in several groups at once gets masks of 0.
+    DWORD_PTR process = 0;
+    DWORD_PTR system = 0;
+    if (GetProcessAffinityMask(GetCurrentProcess(), &process, &system) != 0 && process != 0 && process != system) {
+        return static_cast<std::size_t>(std::popcount(static_cast<std::uint64_t>(process)));
+    }
+    return GetActiveProcessorCount(ALL_PROCESSOR_GROUPS);
+}
+
+// Containers limit the processor time by a hard cap of their job, in hundredths of a percent of the whole machine.
+std::size_t processors_by_job(std::size_t processors) {
+    JOBOBJECT_CPU_RATE_CONTROL_INFORMATION rate{};
+    constexpr DWORD hard_cap = JOB_OBJECT_CPU_RATE_CONTROL_ENABLE | JOB_OBJECT_CPU_RATE_CONTROL_HARD_CAP;
+    if (QueryInformationJobObject(nullptr, JobObjectCpuRateControlInformation, &rate, sizeof rate, nullptr) == 0 ||
+        (rate.ControlFlags & hard_cap) != hard_cap) {
+        return processors;
+    }
+    const std::size_t all = GetActiveProcessorCount(ALL_PROCESSOR_GROUPS);
+    return std::min(processors, (all * rate.CpuRate + 9999) / 10000);
+}
+
+std::uint64_t creation_time(HANDLE process) noexcept {
+    FILETIME created{};
+    FILETIME other{};
+    if (GetProcessTimes(process, &created, &other, &other, &other) == 0) return 0;
+    return static_cast<std::uint64_t>(created.dwHighDateTime) << 32 | created.dwLowDateTime;
+}
+
+}  // namespace
+
+std::size_t cpu_count() { return std::max<std::size_t>(1, processors_by_job(processors_by_affinity())); }
+
+std::uint32_t current_pid() noexcept { return GetCurrentProcessId(); }
+
+std::uint64_t start_time(std::uint32_t pid) noexcept {
+    if (pid == GetCurrentProcessId()) return creation_time(GetCurrentProcess());
+    const Handle process = own(OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, FALSE, pid));
+    return process ? creation_time(native(process.raw())) : 0;
+}
+
+bool is_running(std::uint32_t pid, std::uint64_t start_time) noexcept {
+    if (start_time == 0) return false;  // a process that nobody ever saw
+    // A process that ended can still be opened as long as somebody has a handle to it, hence the wait.
+    const Handle process = own(OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION | SYNCHRONIZE, FALSE, pid));
+    return process && creation_time(native(process.raw())) == start_time &&
+           WaitForSingleObject(native(process.raw()), 0) == WAIT_TIMEOUT;
+}
+
+std::size_t thread_count() {
+    // The process argument of a thread snapshot is ignored: it always has the threads of all processes.
+    const Handle snapshot = own_or_throw(CreateToolhelp32Snapshot(TH32CS_SNAPTHREAD, 0), "cannot list the threads");
+    THREADENTRY32 entry{};
+    entry.dwSize = sizeof entry;
+    std::size_t count = 0;
+    for (BOOL more = Thread32First(native(snapshot.raw()), &entry); more != 0;
+         more = Thread32Next(native(snapshot.raw()), &entry)) {
+        if (entry.th32OwnerProcessID == GetCurrentProcessId()) ++count;
+        entry.dwSize = sizeof entry;
+    }
+    return count;
+}
+
+std::string demangle(const char* name) {
+#if defined(MULTIPROC_HAS_CXXABI)
+    int status = 0;
+    const std::unique_ptr<char, void (*)(void*)> readable(abi::__cxa_demangle(name, nullptr, nullptr, &status),
+                                                          std::free);
+    if (status == 0 && readable) return readable.get();
+#endif
+    return name;
+}
+
+}  // namespace multiproc::os
