@@ -1,7 +1,7 @@
 # For cross compilers: the header-only libraries of the host, through a directory of links. The host's whole include
 # directory on a cross compiler's path would hide the target's own C library.
 #
-# multiproc_host_headers(<directory>) links them below <directory>/include and lets find_path and find_package look there.
+# multiproc_host_headers(<directory>) links them below <directory>/include and lets find_path look there.
 include_guard()
 
 function(multiproc_host_headers directory)

@@ -1,8 +1,8 @@
 # Finds what multiproc needs. The build and the installed package both include this file, so that both accept the same
 # systems: a CMake package of the dependency where there is one, else its headers anywhere on the include path.
 #
-# It provides the targets Boost::headers (with Boost.PFR, so 1.75 or newer), cereal::cereal and Threads::Threads, and sets
-# multiproc_DEPENDENCY_PROBLEM to a text if one of them is missing.
+# It provides the targets Boost::headers (with Boost.PFR, so 1.75 or newer), cereal::cereal and Threads::Threads, and
+# sets multiproc_DEPENDENCY_PROBLEM to a text if one of them is missing.
 
 set(multiproc_DEPENDENCY_PROBLEM "")
 

@@ -1,5 +1,5 @@
-# What developers of multiproc build with: warnings, sanitizers, ccache. Users who add multiproc to their own project get
-# none of it unless they ask.
+# What developers of multiproc build with: warnings, sanitizers, ccache. Users who add multiproc to their own project
+# get none of it unless they ask.
 include_guard(GLOBAL)
 
 if(PROJECT_IS_TOP_LEVEL)
@@ -21,7 +21,7 @@ if(MULTIPROC_SANITIZE)
     if(NOT CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
         message(FATAL_ERROR "MULTIPROC_SANITIZE needs GCC or Clang")
     endif()
-    add_compile_options(-fsanitize=${MULTIPROC_SANITIZE} -fno-omit-frame-pointer -g1)
+    add_compile_options(-fsanitize=${MULTIPROC_SANITIZE} -fno-omit-frame-pointer)
     add_link_options(-fsanitize=${MULTIPROC_SANITIZE})
     if(MULTIPROC_SANITIZE MATCHES "undefined")
         add_compile_options(-fno-sanitize-recover=undefined)

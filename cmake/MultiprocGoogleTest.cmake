@@ -1,5 +1,5 @@
-# Provides GTest::gtest and GTest::gtest_main. Nothing is downloaded: a parent project's or an installed GoogleTest where
-# it fits, else its source, which Debian and Ubuntu put into /usr/src/googletest.
+# Provides GTest::gtest and GTest::gtest_main. Nothing is downloaded: a parent project's or an installed GoogleTest
+# where it fits, else its source, which Debian and Ubuntu put into /usr/src/googletest.
 include_guard(GLOBAL)
 
 set(GOOGLETEST_SOURCE_DIR "/usr/src/googletest" CACHE PATH "Source of GoogleTest, used where no binary of it fits")
@@ -19,8 +19,8 @@ endif()
 if(NOT EXISTS "${GOOGLETEST_SOURCE_DIR}/CMakeLists.txt")
     message(
         FATAL_ERROR
-            "The tests need GoogleTest. Debian and Ubuntu: apt-get install libgtest-dev; Homebrew: brew install googletest; "
-            "vcpkg: the manifest's feature \"tests\"; elsewhere set GOOGLETEST_SOURCE_DIR to its source. "
+            "The tests need GoogleTest. Debian and Ubuntu: apt-get install libgtest-dev; "
+            "Homebrew: brew install googletest; vcpkg: the manifest's feature \"tests\"; elsewhere set GOOGLETEST_SOURCE_DIR to its source. "
             "Or configure with -D MULTIPROC_BUILD_TESTS=OFF.")
 endif()
 

@@ -40,7 +40,7 @@ void ResultWriter::begin_call(std::uint64_t id) {
 }
 
 void ResultWriter::end_call() {
-    if (record_ != nullptr && done_ != 0) send_results();
+    if (record_ != nullptr && done_ != 0) send_record();
     close_record();
 }
 
@@ -97,19 +97,20 @@ void ResultWriter::push(ResultRecord* record, std::size_t payload) noexcept {
 
 void ResultWriter::tell() noexcept { doorbell_.ring(tasks_.backlog() < low_backlog ? News::low : News::result); }
 
+// Sends the complete items of the open record.
+void ResultWriter::send_record() noexcept {
+    push(record_, items_bytes(record_->progress.load(std::memory_order_relaxed)));
+    first_ += done_;
+    tell();
+}
+
+// The item at hand is complete and has its segment to itself.
 void ResultWriter::send_results() {
-    if (lease_.segment) {
-        send_spilled();
-    } else {
-        push(record_, items_bytes(record_->progress.load(std::memory_order_relaxed)));
-        first_ += done_;
-        tell();
-    }
+    send_spilled();
     close_record();
     open(smallest_room);
 }
 
-// The item at hand is complete, in a segment.
 void ResultWriter::send_spilled() {
     std::size_t room = 0;
     ResultRecord* record = reserve_record(sizeof(SegmentRef), room);
@@ -138,12 +139,7 @@ void ResultWriter::grow(std::size_t more) {
         lease_ = std::move(larger);
     } else {
         moving_.assign(begin_ + whole, begin_ + whole + item);
-        if (done_ != 0) {
-            cursor_ = begin_ + whole;
-            push(record_, whole);
-            first_ += done_;
-            tell();
-        }
+        if (done_ != 0) send_record();
         close_record();
         if (item + more <= inline_limit) {
             open(std::max(item + more, smallest_room));
@@ -166,10 +162,7 @@ void ResultWriter::send_error() noexcept {
         encode_current_exception(encoded, os::current_pid(), task_name_ != nullptr ? *task_name_ : std::string());
         error_text_ = current_exception_text();
         // What the item had written so far is dropped; the items before it are sent.
-        if (record_ != nullptr && done_ != 0) {
-            push(record_, items_bytes(record_->progress.load(std::memory_order_relaxed)));
-            first_ += done_;
-        }
+        if (record_ != nullptr && done_ != 0) send_record();
         close_record();
         write_error(encoded.bytes());
         open(smallest_room);

@@ -32,7 +32,7 @@ public:
     const std::string& error_text() const noexcept { return error_text_; }
 
 private:
-    void send_results() override;
+    void send_results() override;  // called when an item in a segment is done
     void send_error() noexcept override;
     void grow(std::size_t more) override;
 
@@ -40,6 +40,7 @@ private:
     void close_record() noexcept;
     ResultRecord* reserve_record(std::size_t payload, std::size_t& room);
     void push(ResultRecord* record, std::size_t payload) noexcept;
+    void send_record() noexcept;
     void send_spilled();
     void write_error(std::span<const std::byte> encoded);
     void tell() noexcept;

@@ -269,9 +269,13 @@ public:
     };
     // The next record, if one was sent. `is_sound` is false afterwards if what is there cannot be a record.
     std::optional<Record> peek() noexcept {
-        const std::uint64_t tail = header_->tail.load(std::memory_order_acquire);
-        if (tail == head_) return std::nullopt;
-        return check(tail);
+        for (;;) {
+            const std::uint64_t tail = header_->tail.load(std::memory_order_acquire);
+            if (tail == head_) return std::nullopt;
+            const std::optional<Record> record = check(tail);
+            if (!record || record->head.kind != RecordKind::skip) return record;
+            pop(*record);
+        }
     }
     void pop(const Record& record) noexcept {
         head_ += record.head.size;

@@ -222,8 +222,8 @@ TEST_P(OsLaunch, HandlesOfAChildDoNotGrowWithItsSiblings) {
         children.push_back(std::make_unique<TestChild>(GetParam(), "counts_handles"));
         ASSERT_TRUE(await_word(children.back()->stage().words[1], 1));
     }
-    // The first few may differ by what exists once per program.
-    for (std::size_t i = 2; i < children.size(); ++i) EXPECT_EQ(children[i]->word(0), children[1]->word(0)) << i;
+    // A system may open a handle or two of its own at any time (Windows does); ten siblings more would show as ten.
+    for (std::size_t i = 2; i < children.size(); ++i) EXPECT_LE(children[i]->word(0), children[1]->word(0) + 2) << i;
 }
 
 OS_CHILD(writes_into_handles) {

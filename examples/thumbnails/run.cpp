@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <numeric>
 #include <system_error>
 
 #include "interrupt.hpp"
@@ -39,12 +38,22 @@ std::vector<Job> spread(const std::vector<Job>& jobs, std::size_t count) {
 }
 
 double warm_up(mp::Pool& pool, const std::vector<Job>& jobs, std::size_t count) {
-    auto rehearsals = pool.map_async(rehearse, spread(jobs, count));
-    while (!rehearsals.wait_for(glance_interval)) {
-        if (interrupted()) return 0;
+    std::vector<mp::AsyncResult<double>> rehearsals;
+    for (const Job& job : spread(jobs, count)) rehearsals.push_back(pool.apply_async(rehearse, job));
+    double seconds = 0;
+    std::size_t survived = 0;
+    for (auto& rehearsal : rehearsals) {
+        while (!rehearsal.wait_for(glance_interval)) {
+            if (interrupted()) return 0;
+        }
+        try {
+            seconds += rehearsal.get();
+            ++survived;
+        } catch (const mp::WorkerDied&) {
+            // A picture that brings its worker down is reported when its turn comes.
+        }
     }
-    const std::vector<double> seconds = rehearsals.get();
-    return std::accumulate(seconds.begin(), seconds.end(), 0.0) / static_cast<double>(seconds.size());
+    return survived != 0 ? seconds / static_cast<double>(survived) : 0;
 }
 
 Outcome run_jobs(mp::Pool& pool, const std::vector<Job>& jobs, Progress& progress, FailureLog& failures) {
@@ -58,7 +67,7 @@ Outcome run_jobs(mp::Pool& pool, const std::vector<Job>& jobs, Progress& progres
     std::size_t next = 0;  // results arrive in any order and are looked at in the order of the jobs
     while (next < jobs.size() && !interrupted()) {
         progress.update(next);
-        if (!results[next].wait_for(glance_interval)) continue;
+        if (!results[next].wait_for(glance_interval) || interrupted()) continue;
         try {
             results[next].get();
             outcome.made[next] = true;

@@ -10,8 +10,8 @@ void throw_system_error(const std::string& what, DWORD code) {
     throw std::system_error(static_cast<int>(code), std::system_category(), what);
 }
 
-void throw_last_error(const std::string& what) {
-    const DWORD code = GetLastError();  // before anything of the library's string class can change it
+void throw_last_error(const char* what) {
+    const DWORD code = GetLastError();
     throw_system_error(what, code);
 }
 

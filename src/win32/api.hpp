@@ -23,9 +23,10 @@
 
 namespace multiproc::os {
 
-// Throws std::system_error with `code`, by default that of the last failed call; `what` says what could not be done.
+// Throws std::system_error with `code`, or with the code of the last failed call; `what` says what could not be done. The
+// second takes no std::string, because making one may call the system and change that code.
 [[noreturn]] void throw_system_error(const std::string& what, DWORD code);
-[[noreturn]] void throw_last_error(const std::string& what);
+[[noreturn]] void throw_last_error(const char* what);
 
 inline HANDLE native(RawHandle raw) noexcept { return reinterpret_cast<HANDLE>(raw); }
 inline RawHandle raw(HANDLE handle) noexcept { return reinterpret_cast<RawHandle>(handle); }

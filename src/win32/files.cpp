@@ -12,7 +12,10 @@ Handle open_output(const std::string& path, bool append) {
     DWORD disposition = append ? OPEN_ALWAYS : CREATE_ALWAYS;
     if (path.empty()) disposition = OPEN_EXISTING;
     const HANDLE file = CreateFileW(name.c_str(), access, share, nullptr, disposition, FILE_ATTRIBUTE_NORMAL, nullptr);
-    if (file == INVALID_HANDLE_VALUE) throw_last_error("cannot open " + (path.empty() ? std::string("NUL") : path));
+    if (file == INVALID_HANDLE_VALUE) {
+        const DWORD error = GetLastError();
+        throw_system_error("cannot open " + (path.empty() ? std::string("NUL") : path), error);
+    }
     return own(file);
 }
 

@@ -8,6 +8,7 @@
 // an entry that a wild pointer wrote. An entry counts only with a check that depends on a secret of this link, so that no
 // other handle of the receiver is taken, and later closed, in place of a pushed one.
 #include <array>
+#include <new>
 #include <system_error>
 
 #include "win32/api.hpp"

@@ -13,6 +13,7 @@
 #include <io.h>
 
 #include "win32/bootstrap.hpp"
+#include "win32/crt.hpp"
 #include "win32/environment.hpp"
 #include "win32/exit_codes.hpp"
 #include "win32/exit_watch.hpp"
@@ -57,6 +58,7 @@ public:
         if (chosen != no_handle) return add(chosen);
         Handle copy;
         if (const HANDLE own = GetStdHandle(id); is_object(raw(own))) copy = try_duplicate(own, 0, true);
+        const BadDescriptorsAreErrors guard;
         // A program with windows only may have opened the C stream alone. (-2: the stream has no file.)
         if (const int descriptor = _fileno(file); !copy && descriptor >= 0) {
             if (const RawHandle own = _get_osfhandle(descriptor); is_object(own)) {
@@ -136,7 +138,10 @@ std::wstring absolute(const std::wstring& path) {
     std::wstring result(MAX_PATH, L'\0');
     for (;;) {
         const DWORD length = GetFullPathNameW(path.c_str(), static_cast<DWORD>(result.size()), result.data(), nullptr);
-        if (length == 0) throw_last_error("cannot find " + narrow(path));
+        if (length == 0) {
+            const DWORD error = GetLastError();
+            throw_system_error("cannot find " + narrow(path), error);
+        }
         const bool fits = length < result.size();  // else the length includes the final null character
         result.resize(length);
         if (fits) return result;
@@ -176,7 +181,7 @@ PROCESS_INFORMATION create_process(const Launch& request, const std::string& exe
         const bool may_be_the_job = error == ERROR_ACCESS_DENIED || error == ERROR_NOT_SUPPORTED;
         if (!in_job || !may_be_the_job) throw_system_error("cannot start " + executable, error);
     }
-    throw_last_error("cannot start " + executable);
+    throw std::logic_error("the last attempt to start a process neither succeeded nor failed");
 }
 
 }  // namespace

@@ -216,7 +216,10 @@ Module load_module(const std::string& path) {
     const bool is_full = wide.find_first_of(L"\\/") != std::wstring::npos && wide.find(L':') != std::wstring::npos;
     const DWORD flags = is_full ? LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR | LOAD_LIBRARY_SEARCH_DEFAULT_DIRS : 0;
     const HMODULE module = LoadLibraryExW(wide.c_str(), nullptr, flags);
-    if (module == nullptr) throw_last_error("cannot load " + path);
+    if (module == nullptr) {
+        const DWORD error = GetLastError();
+        throw_system_error("cannot load " + path, error);
+    }
     // The system maps the file of another program as well, but neither binds nor initialises it.
     if (module != GetModuleHandleW(nullptr) &&
         (Image(module).headers().FileHeader.Characteristics & IMAGE_FILE_DLL) == 0) {

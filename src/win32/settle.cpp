@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <io.h>
 
+#include "win32/crt.hpp"
 #include "win32/parent.hpp"
 
 namespace multiproc::os {
@@ -17,6 +18,7 @@ namespace {
 // Makes `handle` what the process, the C runtime and, through that, the streams of C++ write to.
 void install_stream(Handle handle, DWORD id, std::FILE* file, int descriptor) {
     if (!handle) return;
+    const BadDescriptorsAreErrors guard;
     // What main wrote there before belongs to the stream as it was then.
     std::fflush(file);
     if (const int present = _fileno(file); present >= 0) {
@@ -40,7 +42,8 @@ void install_stream(Handle handle, DWORD id, std::FILE* file, int descriptor) {
     _close(source);
     if (!installed) throw_system_error("cannot install a standard stream", ERROR_INVALID_HANDLE);
     if (mode != -1) _setmode(descriptor, mode);
-    if (descriptor == 2) std::setvbuf(file, nullptr, _IONBF, 0);
+    // Reopening has made it a stream with a buffer.
+    if (file == stderr) std::setvbuf(file, nullptr, _IONBF, 0);
     // The C runtime tells the system by itself only in programs with a console.
     SetStdHandle(id, native(_get_osfhandle(descriptor)));
 }
@@ -52,6 +55,28 @@ void flush(std::ostream& stream) noexcept {
     }
 }
 
+LPTOP_LEVEL_EXCEPTION_FILTER previous_filter = nullptr;
+
+LONG WINAPI end_with_the_exception(EXCEPTION_POINTERS* exception) {
+    // The C runtime's filter, and a crash reporter that the program installed, come first.
+    if (previous_filter != nullptr && previous_filter(exception) == EXCEPTION_CONTINUE_EXECUTION) {
+        return EXCEPTION_CONTINUE_EXECUTION;
+    }
+    exit_now(exception->ExceptionRecord->ExceptionCode);
+}
+
+// A child has no user who could answer a message box, and its parent waits to hear of its end: an error that nobody
+// handles ends it at once, with the code of the error, before the system starts a debugger or collects a report.
+void end_at_once_on_errors() {
+    SetErrorMode(GetErrorMode() | SEM_FAILCRITICALERRORS | SEM_NOGPFAULTERRORBOX);
+    previous_filter = SetUnhandledExceptionFilter(end_with_the_exception);
+    _set_error_mode(_OUT_TO_STDERR);
+#if defined(_MSC_VER) || defined(_UCRT)
+    // So that abort() is exit code 3, as it is with the older C runtime, and not the code of a detected buffer overrun.
+    _set_abort_behavior(0, _CALL_REPORTFAULT);
+#endif
+}
+
 void name_this_thread(const std::string& name) {
     using SetDescription = HRESULT(WINAPI*)(HANDLE, PCWSTR);  // from Windows 10 1607 on
     const auto set = system_function<SetDescription>(L"kernel32.dll", "SetThreadDescription");
@@ -61,9 +86,7 @@ void name_this_thread(const std::string& name) {
 }  // namespace
 
 void settle(Bootstrap& bootstrap, const std::string& name) {
-    // A child has no user who could answer a message box, and its parent waits to hear of its end.
-    SetErrorMode(GetErrorMode() | SEM_FAILCRITICALERRORS | SEM_NOGPFAULTERRORBOX);
-    _set_error_mode(_OUT_TO_STDERR);
+    end_at_once_on_errors();
     std::signal(SIGINT, SIG_DFL);
 
     watch_parent(duplicate_with(native(bootstrap.parent.raw()), 0, false), std::move(bootstrap.control));
@@ -85,6 +108,7 @@ void exit_now(std::uint32_t code) noexcept {
 }
 
 void flush_streams() noexcept {
+    const BadDescriptorsAreErrors guard;
     flush(std::cout);
     flush(std::cerr);
     flush(std::clog);

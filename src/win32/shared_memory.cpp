@@ -15,6 +15,11 @@ namespace {
     throw std::system_error(std::make_error_code(std::errc::bad_message), why);
 }
 
+[[noreturn]] void fail(const char* action, std::size_t size) {
+    const DWORD error = GetLastError();
+    throw_system_error(std::string("cannot ") + action + " shared memory of " + std::to_string(size) + " bytes", error);
+}
+
 // Unmaps on failure only.
 class View {
 public:
@@ -60,9 +65,9 @@ Segment Segment::create(std::size_t size) {
     const auto wide = static_cast<std::uint64_t>(size);
     Handle handle = own(CreateFileMappingW(INVALID_HANDLE_VALUE, nullptr, PAGE_READWRITE,
                                            static_cast<DWORD>(wide >> 32), static_cast<DWORD>(wide), nullptr));
-    if (!handle) throw_last_error("cannot create shared memory of " + std::to_string(size) + " bytes");
+    if (!handle) fail("create", size);
     View view(native(handle.raw()), size);
-    if (view.address() == nullptr) throw_last_error("cannot map shared memory of " + std::to_string(size) + " bytes");
+    if (view.address() == nullptr) fail("map", size);
     return Segment(std::move(handle), view.release(), size);
 }
 
@@ -81,8 +86,8 @@ Segment Segment::adopt(Handle handle, std::size_t size) {
         region.State != MEM_COMMIT || region.Protect != PAGE_READWRITE || region.RegionSize < size) {
         refuse("not shared memory that can be read and written");
     }
-    wchar_t file[8];
-    if (GetMappedFileNameW(GetCurrentProcess(), view.address(), file, 8) != 0) refuse("a file, not shared memory");
+    wchar_t file[1024];
+    if (GetMappedFileNameW(GetCurrentProcess(), view.address(), file, 1024) != 0) refuse("a file, not shared memory");
     return Segment(std::move(handle), view.release(), size);
 }
 
