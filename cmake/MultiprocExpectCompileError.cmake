@@ -12,7 +12,7 @@ set(expected "${CMAKE_MATCH_1}")
 
 list(REMOVE_ITEM compiler "")
 set(command ${compiler} ${flags})
-list(REMOVE_ITEM include_dirs "")
+list(REMOVE_ITEM include_dirs "" ${implicit_dirs})
 list(REMOVE_DUPLICATES include_dirs)
 foreach(definition IN LISTS definitions)
     list(APPEND command "-D${definition}")

@@ -20,8 +20,8 @@ if(NOT EXISTS "${GOOGLETEST_SOURCE_DIR}/CMakeLists.txt")
     message(
         FATAL_ERROR
             "The tests need GoogleTest. Debian and Ubuntu: apt-get install libgtest-dev; "
-            "Homebrew: brew install googletest; vcpkg: the manifest's feature \"tests\"; elsewhere set GOOGLETEST_SOURCE_DIR to its source. "
-            "Or configure with -D MULTIPROC_BUILD_TESTS=OFF.")
+            "Homebrew: brew install googletest; vcpkg: the manifest's feature \"tests\"; elsewhere set "
+            "GOOGLETEST_SOURCE_DIR to its source. Or configure with -D MULTIPROC_BUILD_TESTS=OFF.")
 endif()
 
 set(BUILD_GMOCK OFF)

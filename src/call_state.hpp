@@ -9,6 +9,7 @@
 #include <memory>
 #include <vector>
 
+#include "error_transport.hpp"
 #include "result_record.hpp"
 #include "segment_cache.hpp"
 #include "task_ref.hpp"
@@ -91,20 +92,25 @@ public:
         parts_.push_back(std::move(part));
         settle();
     }
-    // Item `index` failed.
-    void add_error(std::uint64_t index, std::exception_ptr error) {
-        ++finished;
-        if (is_done()) return;
-        if (!error_ || index < error_index_) {
-            error_ = std::move(error);
-            error_index_ = index;
+    // Item `index` threw; `message` holds the error. Of several errors that of the first item counts.
+    void add_error(std::uint64_t index, const ResultMessage& message) {
+        if (is_first_error(index)) {
+            local_error_ = nullptr;
+            remote_error_.assign(message.bytes().begin(), message.bytes().end());
         }
-        settle();
+        if (message.segment) head_of(*message.segment).in_use.store(0, std::memory_order_release);
+        finish_failed();
+    }
+    // Item `index` failed in a way that this process knows of.
+    void add_error(std::uint64_t index, std::exception_ptr error) {
+        if (is_first_error(index)) local_error_ = std::move(error);
+        finish_failed();
     }
     // All of it fails, now.
     void fail(std::exception_ptr error) {
         if (is_done()) return;
-        error_ = std::move(error);
+        local_error_ = std::move(error);
+        has_error_ = true;
         parts_.clear();
         done_.store(true, std::memory_order_release);
     }
@@ -114,10 +120,26 @@ public:
     }
 
     // Once done.
-    const std::exception_ptr& error() const noexcept { return error_; }
+    bool has_error() const noexcept { return has_error_; }
+    // A new exception object for every caller: threads must not share one.
+    std::exception_ptr error() const {
+        if (local_error_ || !has_error_) return local_error_;
+        InputBuffer in(remote_error_);
+        return decode_exception(in);
+    }
     const std::vector<Part>& parts() const noexcept { return parts_; }
 
 private:
+    bool is_first_error(std::uint64_t index) noexcept {
+        if (is_done() || (has_error_ && index > error_index_)) return false;
+        has_error_ = true;
+        error_index_ = index;
+        return true;
+    }
+    void finish_failed() {
+        ++finished;
+        if (!is_done()) settle();
+    }
     void settle() {
         if (!is_complete || finished < items) return;
         std::ranges::sort(parts_, {}, &Part::first);
@@ -125,8 +147,10 @@ private:
     }
 
     std::vector<Part> parts_;
-    std::exception_ptr error_;
+    bool has_error_ = false;
     std::uint64_t error_index_ = 0;
+    std::exception_ptr local_error_;
+    std::vector<std::byte> remote_error_;
     std::atomic<bool> done_{false};
 };
 

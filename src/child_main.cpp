@@ -1,5 +1,6 @@
 #include "child_main.hpp"
 
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <utility>
@@ -118,6 +119,8 @@ void run_child_main(ChildEnd end, const StartInfo& info) {
     ChildLoop loop(std::move(end));
     loop.channel().set_phase(Phase::running);
     if (control.role == Role::process) run_process(loop, info.name);
+    // Ctrl+C reaches every process of the terminal. What becomes of a pool then is decided by the parent alone.
+    std::signal(SIGINT, SIG_IGN);
     while (loop.run_next()) {
     }
     leave(loop.channel(), 0);

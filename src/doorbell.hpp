@@ -64,6 +64,7 @@ public:
         page_->mode.store(mode, std::memory_order_relaxed);
         std::atomic_thread_fence(std::memory_order_seq_cst);
     }
+    std::uint32_t mode() const noexcept { return page_->mode.load(std::memory_order_relaxed); }
     void sleep_as_waiter(std::uint32_t ticket, os::Deadline deadline) noexcept {
         lot_->park(waiter_slot_, page_->waiter_word, ticket, deadline);
     }

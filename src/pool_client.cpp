@@ -19,7 +19,7 @@ bool CallHandle::wait_for(std::chrono::nanoseconds timeout) const {
 
 bool CallHandle::successful() const {
     if (!state_->is_done()) throw std::logic_error("multiproc: the result is not ready yet; wait() for it first");
-    return !state_->error();
+    return !state_->has_error();
 }
 
 void CallHandle::throw_timeout() const {
@@ -27,7 +27,7 @@ void CallHandle::throw_timeout() const {
 }
 
 void CallHandle::throw_error() const {
-    if (state_->error()) std::rethrow_exception(state_->error());
+    if (state_->has_error()) std::rethrow_exception(state_->error());
 }
 
 std::size_t CallHandle::item_count() const noexcept { return static_cast<std::size_t>(state_->items); }

@@ -77,8 +77,8 @@ void PoolEngine::start_locked(std::unique_lock<std::mutex>& lock) {
     } catch (...) {
         failure = std::current_exception();
         for (const auto& worker : started) worker->child->signal(os::Signal::kill);
-        std::unique_lock exits(exits_mutex_);
-        exits_changed_.wait(exits, [this] { return living_ == 0; });
+        await_exits();
+        const std::lock_guard exits(exits_mutex_);
         exited_.clear();
         has_exits_ = false;
     }
@@ -118,7 +118,13 @@ void PoolEngine::submit(const std::shared_ptr<CallState>& call, ItemBlock block,
     outstanding_ += count;
     const std::size_t prefix = block.prefix;
     pending_.push_back({call, std::make_shared<const ItemBlock>(std::move(block)), first, count, prefix});
-    feed();
+    // Now and then the submitting thread takes results on the way; that is cheaper than waking another for it.
+    if (pending_.size() % 64 == 0) {
+        pump();
+    } else {
+        feed();
+    }
+    if (!waiter_present_) brief_service();
 }
 
 void PoolEngine::complete_input(CallState& call) {
@@ -174,6 +180,13 @@ void PoolEngine::terminate() {
     end_workers(lock);
     stop_service(lock);
     state_ = State::terminated;
+    lock.unlock();
+    await_exits();  // the service thread may have been starting one more
+}
+
+void PoolEngine::await_exits() {
+    std::unique_lock exits(exits_mutex_);
+    exits_changed_.wait(exits, [this] { return living_ == 0; });
 }
 
 void PoolEngine::end_workers(std::unique_lock<std::mutex>& lock) {

@@ -94,6 +94,7 @@ private:
 
     // pool_engine.cpp
     void start_locked(std::unique_lock<std::mutex>& lock);
+    void await_exits();
     void require_open() const;
     void fail_everything(const std::exception_ptr& error);
     void end_workers(std::unique_lock<std::mutex>& lock);
@@ -116,6 +117,8 @@ private:
 
     // pool_wait.cpp: who sleeps where
     void serve();
+    void serve_locked(std::unique_lock<std::mutex>& lock);
+    void brief_service();
     void look_until_news(std::unique_lock<std::mutex>& lock, os::Deadline deadline);
     DoorbellPage::Mode service_mode() const noexcept;
     void hand_over();
@@ -130,6 +133,7 @@ private:
     void salvage(Worker& worker);
     void fail_running(Worker& worker, std::deque<Dispatch>& lost);
     void requeue(std::deque<Dispatch> lost);
+    std::shared_ptr<const ItemBlock> rest_of(Batch& batch);
     void note_failed_start(const Worker& worker);
     void replace_missing(std::unique_lock<std::mutex>& lock);
     void break_pool(const std::string& why);

@@ -5,7 +5,6 @@
 #include <multiproc/errors.hpp>
 
 #include "error_text.hpp"
-#include "error_transport.hpp"
 #include "pool_engine.hpp"
 
 namespace multiproc::detail {
@@ -74,9 +73,7 @@ bool PoolEngine::accept(Worker& worker, const ResultRingParent::Record& record) 
         CallState& call = *dispatch.batch.call;
         const std::uint64_t index = dispatch.batch.first + dispatch.received;
         if (message.is_error) {
-            InputBuffer in(message.bytes());
-            call.add_error(index, decode_exception(in));
-            if (message.segment) head_of(*message.segment).in_use.store(0, std::memory_order_release);
+            call.add_error(index, message);
         } else {
             call.add_results(index, message);
         }
@@ -106,7 +103,7 @@ void PoolEngine::finish_items(Worker& worker, std::uint32_t count) {
         if (worker.is_stopping && worker.is_initialised) return;  // its finalizer; an error there changes nothing
         worker.is_initialised = true;
         failed_starts_ = 0;
-        if (kept->error()) break_pool("the initializer threw " + text_of(kept->error()));
+        if (kept->has_error()) break_pool("the initializer threw " + text_of(kept->error()));
     } else if (kept->is_done()) {
         notify_done();
     }

@@ -83,8 +83,16 @@ void PoolEngine::hand_over() {
         changed_.notify_all();
         return;
     }
-    doorbell_.announce(service_mode());
-    if (has_news()) doorbell_.wake_service();
+    brief_service();
+}
+
+// Makes sure that the service thread, while it sleeps, is woken by what concerns it.
+void PoolEngine::brief_service() {
+    const DoorbellPage::Mode mode = service_mode();
+    if (doorbell_.mode() == mode) return;
+    doorbell_.announce(mode);
+    // What happened before the announcement was told to nobody.
+    if (mode != DoorbellPage::nobody && !pending_.empty() && has_news()) doorbell_.wake_service();
 }
 
 DoorbellPage::Mode PoolEngine::service_mode() const noexcept {
@@ -94,6 +102,15 @@ DoorbellPage::Mode PoolEngine::service_mode() const noexcept {
 
 void PoolEngine::serve() {
     std::unique_lock lock(mutex_);
+    try {
+        serve_locked(lock);
+    } catch (const std::exception& error) {
+        if (!lock.owns_lock()) lock.lock();
+        break_pool(std::string("this process has run into ") + error.what());
+    }
+}
+
+void PoolEngine::serve_locked(std::unique_lock<std::mutex>& lock) {
     while (!service_stop_) {
         const std::uint32_t ticket = doorbell_.service_ticket();
         replace_missing(lock);

@@ -135,17 +135,31 @@ void PoolEngine::fail_running(Worker& worker, std::deque<Dispatch>& lost) {
     if (call.is_done()) notify_done();
 }
 
+// A message in a segment is sent whole, so what is left of one gets a segment of its own.
+std::shared_ptr<const ItemBlock> PoolEngine::rest_of(Batch& batch) {
+    const ItemBlock& whole = *batch.block;
+    auto rest = std::make_shared<ItemBlock>();
+    rest->prefix = whole.prefix;
+    rest->has_lengths = whole.has_lengths;
+    rest->item_size = whole.item_size;
+    rest->size = whole.prefix + (whole.size - batch.offset);
+    rest->lease = segments_.acquire(rest->size);
+    std::memcpy(rest->lease.data(), whole.data(), whole.prefix);
+    std::memcpy(rest->lease.data() + whole.prefix, whole.data() + batch.offset, whole.size - batch.offset);
+    batch.offset = rest->prefix;
+    return rest;
+}
+
 // Puts what has no result back to the front of the queue, in its old order.
 void PoolEngine::requeue(std::deque<Dispatch> lost) {
     for (auto dispatch = lost.rbegin(); dispatch != lost.rend(); ++dispatch) {
         Batch batch = std::move(dispatch->batch);
         if (batch.call->is_internal) continue;
-        if (!batch.block->is_spilled() || dispatch->received == batch.count) {
-            for (std::uint32_t i = 0; i < dispatch->received; ++i) batch.offset = batch.block->next(batch.offset);
-        }
+        for (std::uint32_t i = 0; i < dispatch->received; ++i) batch.offset = batch.block->next(batch.offset);
         batch.first += dispatch->received;
         batch.count -= dispatch->received;
         if (batch.count == 0) continue;
+        if (batch.block->is_spilled() && dispatch->received != 0) batch.block = rest_of(batch);
         batch.call->waiting += batch.count;
         pending_.push_front(std::move(batch));
     }

@@ -1,9 +1,8 @@
 // Whatever the bytes are: a value or a CodecError, no crash, and no memory beyond the message's own size.
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <bitset>
-#include <cstdlib>
+#include <cstddef>
 #include <deque>
 #include <filesystem>
 #include <forward_list>
@@ -155,6 +154,33 @@ TEST(CodecHostile, LengthsThatCannotBeTrueAreErrorsBeforeAnythingIsAllocated) {
         refuses_huge_length<std::unordered_set<char>>(length);
         if (length > 8 * 64) refuses_huge_length<std::vector<bool>>(length);
     }
+}
+
+// Adds up what was ever asked for.
+template <class T>
+struct CountingAllocator {
+    using value_type = T;
+    static inline std::size_t total = 0;
+    CountingAllocator() = default;
+    template <class U>
+    explicit CountingAllocator(const CountingAllocator<U>&) {}
+    T* allocate(std::size_t count) {
+        total += count * sizeof(T);
+        return std::allocator<T>().allocate(count);
+    }
+    void deallocate(T* block, std::size_t count) { std::allocator<T>().deallocate(block, count); }
+    bool operator==(const CountingAllocator&) const = default;
+};
+
+TEST(CodecHostile, APromiseOfManyBigElementsAllocatesForTheBytesThatAreThere) {
+    multiproc::HeapBuffer out;
+    multiproc::encode(out, std::uint64_t{100'000});
+    std::memset(out.append(100'000), 0xFF, 100'000);
+    multiproc::InputBuffer in(out.bytes());
+    CountingAllocator<Roomy>::total = 0;
+    EXPECT_THROW((multiproc::decode<std::vector<Roomy, CountingAllocator<Roomy>>>(in)), multiproc::CodecError);
+    EXPECT_GT(CountingAllocator<Roomy>::total, 0U);
+    EXPECT_LE(CountingAllocator<Roomy>::total, 10 * out.size());
 }
 
 TEST(CodecHostile, FlagsAndIndicesOutOfRangeAreErrors) {

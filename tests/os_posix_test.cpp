@@ -106,11 +106,13 @@ OS_CHILD(tells_close_on_exec) {
     return 0;
 }
 
-TEST_P(OsPosix, AllThatAChildHasIsClosedOnExec) {
-    if (GetParam() == StartMethod::fork) return;  // has what the program that runs the tests left open
+TEST(OsPosixDescriptors, AllThatAChildHasIsClosedOnExec) {
     const Segment segment = Segment::create(4096);
-    TestChild child(GetParam(), "tells_close_on_exec", {.handles = {segment.handle(), segment.handle()}});
-    EXPECT_EQ(child.wait(), ExitStatus::exited(0));
+    // (A child made by fork shares what the program that runs the tests was given.)
+    for (const StartMethod method : {StartMethod::spawn, StartMethod::forkserver}) {
+        TestChild child(method, "tells_close_on_exec", {.handles = {segment.handle(), segment.handle()}});
+        EXPECT_EQ(child.wait(), ExitStatus::exited(0)) << name_of(method);
+    }
 }
 
 OS_CHILD(tells_mask_and_limits) {
@@ -557,15 +559,33 @@ OS_CHILD(removes_itself_and_starts_one) {
     return 0;
 }
 
-TEST(OsExecutable, AStaleBootstrapVariableIsNotTakenForOurs) {
-    // As a program sees it that a child runs by system() before it took its bootstrap.
-    ::setenv("MULTIPROC_BOOTSTRAP", "1 c 1 0 0 1", 1);
+TEST(OsExecutable, ABootstrapVariableForAnotherProcessIsNotTakenForOurs) {
+    // As a program sees it that a child runs by system() before it took its bootstrap: this process is not the parent of
+    // itself.
+    const std::string stale = "1 c " + std::to_string(current_pid()) + " " + std::to_string(start_time(current_pid())) +
+                              " 0 0 1";
+    ::setenv("MULTIPROC_BOOTSTRAP", stale.c_str(), 1);
     EXPECT_FALSE(is_bootstrap_pending());
     EXPECT_FALSE(take_bootstrap().has_value());
     EXPECT_EQ(::getenv("MULTIPROC_BOOTSTRAP"), nullptr);
     ::setenv("MULTIPROC_BOOTSTRAP", "nonsense", 1);
     EXPECT_FALSE(is_bootstrap_pending());
     ::unsetenv("MULTIPROC_BOOTSTRAP");
+}
+
+TEST(OsExecutable, AChildThatCannotTakeItsBootstrapEndsInsteadOfRunningMain) {
+    for (const char* variable : {"99 of another version", "1 c 1 0 0 0 900"}) {
+        const pid_t copy = ::fork();
+        if (copy == 0) {
+            ::setenv("MULTIPROC_BOOTSTRAP", variable, 1);
+            if (!is_bootstrap_pending()) exit_now(50);
+            take_bootstrap();
+            exit_now(51);
+        }
+        int status = -1;
+        ASSERT_EQ(::waitpid(copy, &status, 0), copy);
+        EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 1) << variable << ": " << status;
+    }
 }
 
 // ---- memory, parking, system -------------------------------------------------------------------------------------------

@@ -22,9 +22,7 @@ constexpr std::uint32_t control_c_exit = 0xC000013A;
 std::error_condition error_of(const std::function<void()>& action) {
     try {
         action();
-    } catch (const std::system_error& error) {
-        return error.code().default_error_condition();
-    }
+    } catch (const std::system_error& error) { return error.code().default_error_condition(); }
     return {};
 }
 
@@ -177,7 +175,8 @@ OS_CHILD(counts_inheritable_handles) {
 
 TEST(OsWin32, WhatAChildGotIsNotInheritedFurther) {
     const Segment segment = Segment::create(4096);
-    TestChild child(StartMethod::spawn, "counts_inheritable_handles", {.handles = {segment.handle(), segment.handle()}});
+    TestChild child(StartMethod::spawn, "counts_inheritable_handles",
+                    {.handles = {segment.handle(), segment.handle()}});
     EXPECT_EQ(child.wait(), ExitStatus::exited(0));
     DWORD flags = HANDLE_FLAG_INHERIT;
     EXPECT_NE(GetHandleInformation(native(segment.handle()), &flags), 0);
@@ -280,7 +279,8 @@ std::vector<std::string> names_in(const std::wstring& block) {
 }
 
 TEST(OsWin32, TheEnvironmentBlockIsSortedAndNamesAreUnique) {
-    const std::vector<std::string> given{"zeta=1", "Alpha=2", "=C:=C:\\x", "SYSTEMROOT=C:\\windows", "ALPHA=3", "_b=4", "B=5"};
+    const std::vector<std::string> given{"zeta=1",  "Alpha=2", "=C:=C:\\x", "SYSTEMROOT=C:\\windows",
+                                         "ALPHA=3", "_b=4",    "B=5"};
     const std::wstring block = environment_block(given, "text");
     EXPECT_EQ(names_in(block),
               (std::vector<std::string>{"=C:", "ALPHA", "B", "MULTIPROC_BOOTSTRAP", "SYSTEMROOT", "zeta", "_b"}));
@@ -300,7 +300,8 @@ TEST(OsWin32, AVariableOfSomebodyElseIsNoBootstrap) {
 }
 
 TEST(OsWin32, ABootstrapThatCannotBeTakenIsAnErrorAndIsGone) {
-    BootstrapNumbers numbers{.parent_pid = current_pid(), .parent = 4, .out = 8, .err = 12, .interrupt = 16, .handles = {20}};
+    BootstrapNumbers numbers{
+        .parent_pid = current_pid(), .parent = 4, .out = 8, .err = 12, .interrupt = 16, .handles = {20}};
     const std::string of_another_process = numbers.text();
     ASSERT_TRUE(BootstrapNumbers::parse(of_another_process).has_value());
     const std::string damaged = of_another_process.substr(0, of_another_process.size() - 4);
@@ -314,7 +315,8 @@ TEST(OsWin32, ABootstrapThatCannotBeTakenIsAnErrorAndIsGone) {
     }
 }
 
-// ---- handles ----------------------------------------------------------------------------------------------------------
+// ---- handles
+// ----------------------------------------------------------------------------------------------------------
 
 TEST(OsWin32, PseudoHandlesAreNoHandles) {
     // -1 means this process and -2 this thread in every call that takes a handle.
@@ -335,7 +337,8 @@ TEST(OsWin32, AFileIsNoSegment) {
 }
 
 TEST(OsWin32, ReservedMemoryAndAReadOnlyHandleAreNoSegment) {
-    Handle reserved = own(CreateFileMappingW(INVALID_HANDLE_VALUE, nullptr, PAGE_READWRITE | SEC_RESERVE, 0, 65536, nullptr));
+    Handle reserved =
+        own(CreateFileMappingW(INVALID_HANDLE_VALUE, nullptr, PAGE_READWRITE | SEC_RESERVE, 0, 65536, nullptr));
     ASSERT_TRUE(reserved);
     EXPECT_EQ(error_of([&] { Segment::adopt(std::move(reserved), 4096); }), std::errc::bad_message);
     const Segment segment = Segment::create(4096);

@@ -64,12 +64,17 @@ auto bind_front_as(F&& f, std::index_sequence<I...>, TypeList<Params...>*, Args&
 }  // namespace detail
 
 /// `f` with its first parameters set to `args`, converted now to the types the parameters have. The result is a value
-/// that can be called, copied, and passed wherever the library takes a callable. Thread-safe.
+/// that can be called, copied, and passed wherever the library takes a callable. Throws std::invalid_argument for an empty
+/// function pointer. Thread-safe.
 /// Source: Python's `functools.partial`.
 template <class F, class... Args>
 auto partial(F&& f, Args&&... args) {
     using Function = std::decay_t<F>;
     detail::assert_callable<Function>();
+    if constexpr (detail::FunctionPointer<Function>) {
+        const Function function = f;
+        detail::require_function(reinterpret_cast<const void*>(function));
+    }
     if constexpr (detail::Signature<Function>::known) {
         using Parameters = typename detail::Signature<Function>::Parameters;
         static_assert(sizeof...(Args) <= Parameters::size,

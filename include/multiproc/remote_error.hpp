@@ -116,7 +116,8 @@ bool register_error(std::string name = typeid(E).name()) {
     static_assert(is_encodable_v<E> || from_text,
                   "multiproc: an error that travels needs a constructor from std::string or const char*, or a cereal "
                   "serialize() and a default constructor");
-    if constexpr (std::is_base_of_v<std::exception, E> && !std::is_final_v<E> && (is_encodable_v<E> || from_text)) {
+    if constexpr (std::is_base_of_v<std::exception, E> && !std::is_final_v<E> && std::is_copy_constructible_v<E> &&
+                  (is_encodable_v<E> || from_text)) {
         using Kind = detail::ErrorKindOf<E>;
         detail::add_error_kind({std::move(name), &typeid(E), &Kind::matches, &detail::encode_error<E>,
                                 &detail::decode_error<E>, &Kind::throw_null, &Kind::catches});

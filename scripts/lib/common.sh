@@ -124,9 +124,9 @@ install_build_tools() {
             install_homebrew cmake ninja ccache boost cereal jpeg-turbo
             ;;
         *)
-            say "This system is unknown here, so nothing is installed. It must have: a C++20 compiler (GCC 12, Clang 14" \
-                "or newer), CMake 3.25, Ninja, the headers of Boost 1.75 or newer, of cereal and of stb, and if possible" \
-                "libjpeg-turbo"
+            say "This system is unknown here, so nothing is installed. It must have: a C++20 compiler (GCC 12," \
+                "Clang 14 or newer), CMake 3.25, Ninja, the headers of Boost 1.75 or newer, of cereal and of stb," \
+                "and if possible libjpeg-turbo"
             ;;
     esac
     need cmake ninja

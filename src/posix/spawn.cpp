@@ -3,11 +3,13 @@
 // The child's descriptors have fixed numbers: 0 and 1 the null device, 2 the real standard error, then those that the
 // variable MULTIPROC_BOOTSTRAP counts, in its order. Nothing else is inherited.
 #include <fcntl.h>
+#include <poll.h>
 #include <spawn.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -145,6 +147,17 @@ std::vector<std::string> environment_of(const Launch& request, std::string boots
     return entries;
 }
 
+std::uint64_t own_start_time() {
+    static std::atomic<std::uint64_t> time{0};
+    static std::atomic<std::uint32_t> owner{0};
+    const std::uint32_t self = current_pid();
+    if (owner.load(std::memory_order_acquire) != self) {
+        time.store(start_time(self), std::memory_order_relaxed);
+        owner.store(self, std::memory_order_release);
+    }
+    return time.load(std::memory_order_relaxed);
+}
+
 }  // namespace
 
 pid_t spawn(Role role, const Launch& request, const Inheritance& inheritance) {
@@ -181,9 +194,10 @@ pid_t spawn(Role role, const Launch& request, const Inheritance& inheritance) {
     for (std::size_t i = 0; i < safe.size(); ++i) actions.duplicate(safe[i], first_inherited + static_cast<int>(i));
     actions.close_from(end);
 
-    char bootstrap[96];
-    std::snprintf(bootstrap, sizeof bootstrap, "1 %c %ld %d %d %zu", static_cast<char>(role),
-                  static_cast<long>(::getpid()), has_door, has_lifeline, inheritance.handles.size());
+    char bootstrap[128];
+    std::snprintf(bootstrap, sizeof bootstrap, "1 %c %ld %llu %d %d %zu", static_cast<char>(role),
+                  static_cast<long>(::getpid()), static_cast<unsigned long long>(own_start_time()), has_door, has_lifeline,
+                  inheritance.handles.size());
     std::vector<std::string> entries = environment_of(request, bootstrap);
     std::vector<char*> environment;
     for (std::string& entry : entries) environment.push_back(entry.data());
@@ -203,6 +217,7 @@ namespace {
 struct Announced {
     char role = 0;
     long parent = 0;
+    std::uint64_t parent_start = 0;
     int has_door = 0;
     int has_lifeline = 0;
     std::size_t handles = 0;
@@ -220,35 +235,64 @@ const char* read_variable() noexcept {
     return std::getenv(variable);  // NOLINT(concurrency-mt-unsafe)
 }
 
-std::optional<Announced> announced() noexcept {
-    const char* const text = read_variable();
+// What the variable says; nothing if it was written by another version.
+std::optional<Announced> parse(const char* text) noexcept {
     Announced result;
+    unsigned long long start = 0;
     int used = 0;
-    if (text == nullptr ||
-        std::sscanf(text, "1 %c %ld %d %d %zu%n", &result.role, &result.parent, &result.has_door, &result.has_lifeline,
-                    &result.handles, &used) != 5 ||
+    if (std::sscanf(text, "1 %c %ld %llu %d %d %zu%n", &result.role, &result.parent, &start, &result.has_door,
+                    &result.has_lifeline, &result.handles, &used) != 6 ||
         text[used] != '\0' || (result.role != 'c' && result.role != 's') || (result.has_door | 1) != 1 ||
         (result.has_lifeline | 1) != 1 || result.handles > 100000) {
         return std::nullopt;
     }
-    // A program that a child started before it took the variable away inherits the variable, but is not meant: the
-    // process that is meant is the parent of another.
-    const auto parent = static_cast<pid_t>(result.parent);
-    if (::getppid() != parent && (::kill(parent, 0) == 0 || errno == EPERM)) return std::nullopt;
-    for (int i = 0; i < result.count(); ++i) {
-        if (!is_open(first_inherited + i)) return std::nullopt;
-    }
+    result.parent_start = start;
     return result;
+}
+
+// A program that a child starts before it took the variable away inherits the variable, but is not meant. It can be told
+// by its parent: another than the one named, although that one lives. Any doubt counts as meant: who is meant and does not
+// know would run main once more, and start children in its turn.
+bool is_for_another(const Announced& announced) noexcept {
+    static std::atomic<bool> known{false};
+    if (known.load(std::memory_order_relaxed)) return true;
+    if (static_cast<long>(::getppid()) == announced.parent || announced.parent_start == 0) return false;
+    // The children of a process that ends get their new parent a moment before it counts as ended.
+    constexpr int longest = 1000;
+    for (int i = 0; i < longest; ++i) {
+        if (!is_running(static_cast<std::uint32_t>(announced.parent), announced.parent_start)) return false;
+        ::poll(nullptr, 0, 1);
+    }
+    known = true;
+    return true;
+}
+
+[[noreturn]] void refuse(const char* why) noexcept {
+    std::fprintf(stderr, "multiproc: this child process cannot begin: %s\n", why);
+    exit_now(1);
 }
 
 }  // namespace
 
-bool has_arrived() noexcept { return announced().has_value(); }
+bool has_arrived() noexcept {
+    const char* const text = read_variable();
+    if (text == nullptr || text[0] < '0' || text[0] > '9') return false;  // not written by any version of this library
+    const std::optional<Announced> found = parse(text);
+    return !found || !is_for_another(*found);
+}
 
 std::optional<Arrival> take_arrival() {
-    const std::optional<Announced> found = announced();
+    if (!has_arrived()) {
+        ::unsetenv(variable);
+        return std::nullopt;
+    }
+    const std::optional<Announced> found = parse(read_variable());
     ::unsetenv(variable);
-    if (!found) return std::nullopt;
+    // To go on as if this were no child would run main once more, and so start children in its turn.
+    if (!found) refuse("it was started by another version of the library");
+    for (int i = 0; i < found->count(); ++i) {
+        if (!is_open(first_inherited + i)) refuse("what runs before main has closed the descriptors it was given");
+    }
     int next = first_inherited;
     const auto take = [&] { return DescriptorLock().own_and_close_on_exec(next++, variable); };
     Arrival arrival;

@@ -50,7 +50,8 @@ std::string narrow(std::wstring_view text) {
     if (text.empty()) return {};
     if (text.size() > INT_MAX) throw std::system_error(std::make_error_code(std::errc::value_too_large));
     const int length = static_cast<int>(text.size());
-    const int bytes = WideCharToMultiByte(CP_UTF8, WC_ERR_INVALID_CHARS, text.data(), length, nullptr, 0, nullptr, nullptr);
+    const int bytes =
+        WideCharToMultiByte(CP_UTF8, WC_ERR_INVALID_CHARS, text.data(), length, nullptr, 0, nullptr, nullptr);
     if (bytes == 0) throw std::system_error(std::make_error_code(std::errc::illegal_byte_sequence), "not UTF-16");
     std::string result(static_cast<std::size_t>(bytes), '\0');
     WideCharToMultiByte(CP_UTF8, WC_ERR_INVALID_CHARS, text.data(), length, result.data(), bytes, nullptr, nullptr);

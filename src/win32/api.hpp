@@ -23,8 +23,8 @@
 
 namespace multiproc::os {
 
-// Throws std::system_error with `code`, or with the code of the last failed call; `what` says what could not be done. The
-// second takes no std::string, because making one may call the system and change that code.
+// Throws std::system_error with `code`, or with the code of the last failed call; `what` says what could not be done.
+// The second takes no std::string, because making one may call the system and change that code.
 [[noreturn]] void throw_system_error(const std::string& what, DWORD code);
 [[noreturn]] void throw_last_error(const char* what);
 
@@ -38,7 +38,8 @@ inline Handle own(HANDLE handle) noexcept { return Handle(handle == nullptr ? no
 Handle own_or_throw(HANDLE handle, const char* what);
 
 // Whether `raw` can be a handle to an object. The negative numbers are pseudo handles, which mean "this process", "this
-// thread" or a token in every call that takes a handle: -1, our `no_handle`, would be duplicated as this process itself.
+// thread" or a token in every call that takes a handle: -1, our `no_handle`, would be duplicated as this process
+// itself.
 inline bool is_object(RawHandle raw) noexcept { return raw > 0; }
 
 // A copy of `handle` in this process with `access` only (0: the same access). Empty on failure.

@@ -63,7 +63,8 @@ std::uint32_t creator_pid() noexcept {
 
 // Inherited handles can be inherited again; the child's children are to get none of them unasked.
 Handle take_inherited(RawHandle handle) {
-    if (SetHandleInformation(native(handle), HANDLE_FLAG_INHERIT, 0) == 0) refuse("names a handle that is not open here");
+    if (SetHandleInformation(native(handle), HANDLE_FLAG_INHERIT, 0) == 0)
+        refuse("names a handle that is not open here");
     return Handle(handle);
 }
 
@@ -142,7 +143,8 @@ std::optional<Bootstrap> take_bootstrap() {
     Bootstrap bootstrap;
     Handle parent = take_inherited(numbers->parent);
     // As long as that handle is open nobody else gets the parent's pid, so the two checks together are conclusive.
-    if (GetProcessId(native(parent.raw())) != numbers->parent_pid) refuse("does not fit the process that started this one");
+    if (GetProcessId(native(parent.raw())) != numbers->parent_pid)
+        refuse("does not fit the process that started this one");
     bootstrap.parent_pid = numbers->parent_pid;
     bootstrap.parent = duplicate_with(native(parent.raw()), SYNCHRONIZE, false);
     bootstrap.out = take_inherited(numbers->out);

@@ -11,7 +11,7 @@ class BadDescriptorsAreErrors {
 public:
     BadDescriptorsAreErrors(const BadDescriptorsAreErrors&) = delete;
     BadDescriptorsAreErrors& operator=(const BadDescriptorsAreErrors&) = delete;
-#if defined(_MSC_VER) || defined(_UCRT)
+#if defined(_MSC_VER)
     BadDescriptorsAreErrors() noexcept
         : previous_(_set_thread_local_invalid_parameter_handler(
               [](const wchar_t*, const wchar_t*, const wchar_t*, unsigned, uintptr_t) {})) {}
@@ -20,7 +20,7 @@ public:
 private:
     _invalid_parameter_handler previous_;
 #else
-    BadDescriptorsAreErrors() noexcept {}  // the older runtime of MinGW always does
+    BadDescriptorsAreErrors() noexcept {}  // the runtime that MinGW links does so always
     ~BadDescriptorsAreErrors() {}
 #endif
 };

@@ -17,7 +17,8 @@ std::size_t name_length(std::wstring_view entry) noexcept { return entry.find(L'
 int compare_names(std::wstring_view a, std::wstring_view b) noexcept {
     // The order of the system: by code unit, without regard to case, in no language.
     return CompareStringOrdinal(a.data(), static_cast<int>(name_length(a)), b.data(), static_cast<int>(name_length(b)),
-                                TRUE) - CSTR_EQUAL;
+                                TRUE) -
+           CSTR_EQUAL;
 }
 
 struct ByName {
@@ -34,7 +35,7 @@ void put(Entries& entries, std::wstring entry) {
 
 Entries own_environment() {
     const std::unique_ptr<wchar_t, decltype(&FreeEnvironmentStringsW)> block(GetEnvironmentStringsW(),
-                                                                            &FreeEnvironmentStringsW);
+                                                                             &FreeEnvironmentStringsW);
     if (!block) throw_last_error("cannot read the environment");
     Entries entries;
     for (const wchar_t* entry = block.get(); *entry != L'\0'; entry += std::wstring_view(entry).size() + 1) {
@@ -47,7 +48,8 @@ Entries own_environment() {
 Entries environment_of(const std::vector<std::string>& variables) {
     Entries entries;
     for (const std::string& variable : variables) {
-        if (variable.empty() || variable.find('=', 1) == std::string::npos || variable.find('\0') != std::string::npos) {
+        if (variable.empty() || variable.find('=', 1) == std::string::npos ||
+            variable.find('\0') != std::string::npos) {
             throw std::invalid_argument("an environment variable must be \"NAME=value\", not \"" + variable + "\"");
         }
         put(entries, widen(variable));

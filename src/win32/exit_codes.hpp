@@ -7,8 +7,8 @@
 
 namespace multiproc::os {
 
-// What `Signal::terminate` and `Signal::kill` end a process with. Severity "error" and the bit that the system leaves to
-// its customers: no NTSTATUS of Windows can be equal. The low bits are the numbers of SIGTERM and SIGKILL.
+// What `Signal::terminate` and `Signal::kill` end a process with. Severity "error" and the bit that the system leaves
+// to its customers: no NTSTATUS of Windows can be equal. The low bits are the numbers of SIGTERM and SIGKILL.
 inline constexpr std::uint32_t terminated_code = 0xE000000F;
 inline constexpr std::uint32_t killed_code = 0xE0000009;
 // What Ctrl+C ends a process with (STATUS_CONTROL_C_EXIT).

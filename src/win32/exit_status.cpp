@@ -115,8 +115,8 @@ std::string to_string(const ExitStatus& status) {
 ExitStatus os::exit_status_of(std::uint32_t code) noexcept {
     if (code == terminated_code) return ExitStatus::signalled(15);
     if (code == killed_code) return ExitStatus::signalled(9);
-    // An NTSTATUS of severity "error" that is the system's own. `exit(-1)` is 0xFFFFFFFF and none: it has the customers'
-    // and the reserved bit.
+    // An NTSTATUS of severity "error" that is the system's own. `exit(-1)` is 0xFFFFFFFF and none: it has the
+    // customers' and the reserved bit.
     const bool is_system_error = code >> 28 == 0xC;
     if (is_system_error || name_in(statuses, code) != nullptr) return ExitStatus::signalled(code);
     return ExitStatus::exited(code);

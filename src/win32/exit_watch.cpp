@@ -1,5 +1,5 @@
-// The system's thread pool waits for any number of handles, where WaitForMultipleObjects ends at 64. The pool is our own:
-// a host that fills the process's default pool with long work must not delay the news that a child died.
+// The system's thread pool waits for any number of handles, where WaitForMultipleObjects ends at 64. The pool is our
+// own: a host that fills the process's default pool with long work must not delay the news that a child died.
 #include "win32/exit_watch.hpp"
 
 #include <atomic>

@@ -3,10 +3,10 @@
 // between the push and the entry described below, the receiver has one handle too many until it ends.)
 //
 // What was pushed is entered in a ring in memory that the two ends share; the token is the number of the entry. A child
-// needs a handle of its parent's process with PROCESS_DUP_HANDLE for that, which amounts to full control over the parent:
-// children are trusted as threads are. What the receiver is protected against are accidents: a token that was never sent,
-// an entry that a wild pointer wrote. An entry counts only with a check that depends on a secret of this link, so that no
-// other handle of the receiver is taken, and later closed, in place of a pushed one.
+// needs a handle of its parent's process with PROCESS_DUP_HANDLE for that, which amounts to full control over the
+// parent: children are trusted as threads are. What the receiver is protected against are accidents: a token that was
+// never sent, an entry that a wild pointer wrote. An entry counts only with a check that depends on a secret of this
+// link, so that no other handle of the receiver is taken, and later closed, in place of a pushed one.
 #include <array>
 #include <new>
 #include <system_error>
@@ -50,8 +50,7 @@ std::uint64_t check_of(std::uint64_t secret, std::uint64_t token, std::uint64_t 
 
 class PushingLink final : public HandleLink {
 public:
-    PushingLink(Segment segment, Handle peer, bool is_parent)
-        : segment_(std::move(segment)), peer_(std::move(peer)) {
+    PushingLink(Segment segment, Handle peer, bool is_parent) : segment_(std::move(segment)), peer_(std::move(peer)) {
         auto& shared = *reinterpret_cast<Shared*>(segment_.data());
         secret_ = mix(shared.secret, is_parent ? 0 : 1);
         peer_secret_ = mix(shared.secret, is_parent ? 1 : 0);
@@ -99,7 +98,8 @@ public:
 
     Handle receive(std::uint64_t token) override {
         const std::uint64_t end = in_->sent.load(std::memory_order_acquire);
-        if (end - received_ > capacity || token - received_ >= end - received_) refuse("no handle was sent by that token");
+        if (end - received_ > capacity || token - received_ >= end - received_)
+            refuse("no handle was sent by that token");
         while (received_ != token) take();  // handles whose tokens were lost on their way
         Handle handle = take();
         if (!handle) refuse("the entry of a sent handle is damaged");

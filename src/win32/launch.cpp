@@ -30,7 +30,8 @@ HANDLE family_job() {
         Handle made = own_or_throw(CreateJobObjectW(nullptr, nullptr), "cannot create a job");
         JOBOBJECT_EXTENDED_LIMIT_INFORMATION limits{};
         limits.BasicLimitInformation.LimitFlags = JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE | JOB_OBJECT_LIMIT_BREAKAWAY_OK;
-        if (SetInformationJobObject(native(made.raw()), JobObjectExtendedLimitInformation, &limits, sizeof limits) == 0) {
+        if (SetInformationJobObject(native(made.raw()), JobObjectExtendedLimitInformation, &limits, sizeof limits) ==
+            0) {
             throw_last_error("cannot set up a job");
         }
         return native(made.release());
@@ -48,9 +49,9 @@ public:
     }
     RawHandle add_null_device(DWORD access) {
         SECURITY_ATTRIBUTES inheritable{sizeof(SECURITY_ATTRIBUTES), nullptr, TRUE};
-        return keep(own_or_throw(CreateFileW(L"NUL", access, FILE_SHARE_READ | FILE_SHARE_WRITE, &inheritable,
-                                             OPEN_EXISTING, 0, nullptr),
-                                 "cannot open the null device"));
+        return keep(own_or_throw(
+            CreateFileW(L"NUL", access, FILE_SHARE_READ | FILE_SHARE_WRITE, &inheritable, OPEN_EXISTING, 0, nullptr),
+            "cannot open the null device"));
     }
     // A standard stream of the child: `chosen`, else this process's own as it is now, else the null device. A program
     // without a console may have none, or what it had may have been closed since.
@@ -89,7 +90,8 @@ public:
         SIZE_T size = 0;
         InitializeProcThreadAttributeList(nullptr, count, 0, &size);
         memory_ = std::make_unique<std::byte[]>(size);
-        if (InitializeProcThreadAttributeList(get(), count, 0, &size) == 0) throw_last_error("cannot prepare a process");
+        if (InitializeProcThreadAttributeList(get(), count, 0, &size) == 0)
+            throw_last_error("cannot prepare a process");
     }
     Attributes(const Attributes&) = delete;
     Attributes& operator=(const Attributes&) = delete;
@@ -158,12 +160,13 @@ PROCESS_INFORMATION create_process(const Launch& request, const std::string& exe
     // A program without a console would otherwise show a console window for each child.
     DWORD one_pid = 0;
     const bool has_console = GetConsoleProcessList(&one_pid, 1) != 0;
-    const DWORD flags = EXTENDED_STARTUPINFO_PRESENT | CREATE_UNICODE_ENVIRONMENT | (has_console ? 0U : CREATE_NO_WINDOW);
+    const DWORD flags =
+        EXTENDED_STARTUPINFO_PRESENT | CREATE_UNICODE_ENVIRONMENT | (has_console ? 0U : CREATE_NO_WINDOW);
 
     HANDLE job = family_job();
     // In a job from its first instruction on: between a start and a later assignment this process could die. A system
-    // that does not let it into a job (one that is limited in a way that allows no nesting) starts it without; then only
-    // the thread that `settle` starts watches this process.
+    // that does not let it into a job (one that is limited in a way that allows no nesting) starts it without; then
+    // only the thread that `settle` starts watches this process.
     for (const bool in_job : {true, false}) {
         Attributes attributes(in_job ? 2 : 1);
         attributes.set(PROC_THREAD_ATTRIBUTE_HANDLE_LIST, inheritance.values().data(), inheritance.values().size());

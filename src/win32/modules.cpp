@@ -1,6 +1,7 @@
 // What identifies a module's code is read from its image in memory, because the file at its path may be another one by
-// now. A linker's debug record has a GUID that is new with each link (or, in reproducible builds, a hash of the output).
-// Without one, the code itself is hashed; the words that the loader changed when it moved the image are left out.
+// now. A linker's debug record has a GUID that is new with each link (or, in reproducible builds, a hash of the
+// output). Without one, the code itself is hashed; the words that the loader changed when it moved the image are left
+// out.
 #include <algorithm>
 #include <cstring>
 #include <map>

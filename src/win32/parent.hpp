@@ -11,8 +11,8 @@ void remember_parent(Handle parent, std::uint32_t pid);
 // std::system_error (std::errc::bad_message) for any other.
 Handle process_to_send_to(std::uint32_t pid);
 
-// Starts the thread that waits for the parent's end and for interrupt requests, and makes them happen here. Both handles
-// become the thread's. If the parent has ended already, this process ends in this call.
+// Starts the thread that waits for the parent's end and for interrupt requests, and makes them happen here. Both
+// handles become the thread's. If the parent has ended already, this process ends in this call.
 void watch_parent(Handle parent, Handle interrupt);
 
 }  // namespace multiproc::os

@@ -25,8 +25,8 @@ Parent& parent_of_this_process() {
     return parent;
 }
 
-// What Ctrl+C does: runs the C runtime's handler for SIGINT, on a thread of its own, else ends the process. (Handlers of
-// SetConsoleCtrlHandler are the console's business; nobody but the console can call them.)
+// What Ctrl+C does: runs the C runtime's handler for SIGINT, on a thread of its own, else ends the process. (Handlers
+// of SetConsoleCtrlHandler are the console's business; nobody but the console can call them.)
 void interrupt_this_process() noexcept {
     // There is no portable way to look at a disposition without changing it for a moment.
     const auto handler = std::signal(SIGINT, SIG_IGN);
@@ -65,7 +65,8 @@ Handle process_to_send_to(std::uint32_t pid) {
     const std::lock_guard lock(parent.mutex);
     // As long as its handle is held, no other process gets this pid.
     if (!parent.process || parent.pid != pid) {
-        throw std::system_error(std::make_error_code(std::errc::bad_message), "a handle link of a process that is not the parent");
+        throw std::system_error(std::make_error_code(std::errc::bad_message),
+                                "a handle link of a process that is not the parent");
     }
     return duplicate_with(native(parent.process.raw()), access, false);
 }

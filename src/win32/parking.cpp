@@ -1,10 +1,10 @@
 // WaitOnAddress does not cross processes, so a thread sleeps on an auto-reset event. One event per slot exists in the
 // whole family, made when somebody first sleeps there, and it is kept alive by the process that created the lot: its
-// handle value *there* stands in a table in shared memory, and whoever needs the event copies it from that process. So a
-// child inherits two handles instead of a thousand, and a wake-up where nobody ever slept costs no call at all.
+// handle value *there* stands in a table in shared memory, and whoever needs the event copies it from that process. So
+// a child inherits two handles instead of a thousand, and a wake-up where nobody ever slept costs no call at all.
 //
-// The family does not outlive the process that created the lot (see parent_death.cpp). Until its members have noticed its
-// end, sleeping becomes polling.
+// The family does not outlive the process that created the lot (see parent_death.cpp). Until its members have noticed
+// its end, sleeping becomes polling.
 #include <algorithm>
 #include <array>
 #include <limits>

@@ -1,5 +1,5 @@
-// Becoming a proper child, and ending as one. Directory, environment, affinity and limits were given to CreateProcess or
-// are inherited by every process, and a handle list leaves nothing to close.
+// Becoming a proper child, and ending as one. Directory, environment, affinity and limits were given to CreateProcess
+// or are inherited by every process, and a handle list leaves nothing to close.
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -36,7 +36,7 @@ void install_stream(Handle handle, DWORD id, std::FILE* file, int descriptor) {
     }
     const int source = _open_osfhandle(handle.raw(), _O_TEXT);
     if (source < 0) throw_system_error("cannot install a standard stream", ERROR_TOO_MANY_OPEN_FILES);
-    handle.release();  // it is the descriptor's now
+    handle.release();                                // it is the descriptor's now
     const int mode = _setmode(descriptor, _O_TEXT);  // binary, if main asked for that
     const bool installed = _dup2(source, descriptor) == 0;
     _close(source);
@@ -102,7 +102,8 @@ void settle(Bootstrap& bootstrap, const std::string& name) {
 }
 
 void exit_now(std::uint32_t code) noexcept {
-    // ExitProcess would first end the other threads, at whatever lock they hold, and then run the libraries' destructors.
+    // ExitProcess would first end the other threads, at whatever lock they hold, and then run the libraries'
+    // destructors.
     TerminateProcess(GetCurrentProcess(), code);
     for (;;) Sleep(INFINITE);
 }

@@ -1,5 +1,6 @@
-// A segment is a section of the paging file without a name. Windows charges its whole size against the commit limit when
-// it is made and takes physical pages as they are touched. Nobody can shrink a section, so what is mapped stays mapped.
+// A segment is a section of the paging file without a name. Windows charges its whole size against the commit limit
+// when it is made and takes physical pages as they are touched. Nobody can shrink a section, so what is mapped stays
+// mapped.
 #include <system_error>
 
 #include "win32/api.hpp"

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include <multiproc/codec.hpp>
+#include <multiproc/config.hpp>
 
 namespace multiproc {
 template <class F, class... Bound>
@@ -129,6 +130,9 @@ constexpr void assert_callable() {
                       "serialize() member)");
     }
 }
+
+/// Throws std::invalid_argument, saying what to do, when `function` is null.
+MULTIPROC_API void require_function(const void* function);
 
 template <class P>
 constexpr void assert_parameter() {

@@ -132,7 +132,7 @@ void BasicInputArchive<Namespace>::process(T& value) {
         process(value.value);
     } else if constexpr (wrapper<T> == Wrapper::size) {
         // How big the elements are is not known here; but each takes at least one byte.
-        value.size = static_cast<std::remove_cvref_t<decltype(value.size)>>(get_length(*decoder_, 1));
+        value.size = static_cast<std::remove_cvref_t<decltype(value.size)>>(get_length<1>(*decoder_));
     } else if constexpr (wrapper<T> == Wrapper::binary) {
         if (value.size > decoder_->in().remaining()) throw_bad_length(value.size, 1, decoder_->in().remaining());
         decoder_->in().read(value.data, static_cast<std::size_t>(value.size));

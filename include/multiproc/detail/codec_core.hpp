@@ -81,11 +81,13 @@ std::unique_ptr<T> get_new(Decoder& decoder) {
 
 inline void put_length(Encoder& encoder, std::size_t length) { encoder.number(std::uint64_t{length}); }
 
-/// A number of elements, of at least `size` bytes each, that can be true: so many bytes are there.
-inline std::size_t get_length(Decoder& decoder, std::size_t size) {
+/// A number of elements, of at least `Size` bytes each, that can be true: so many bytes are there.
+template <std::size_t Size>
+std::size_t get_length(Decoder& decoder) {
+    static_assert(Size > 0, "elements without bytes could be promised in any number");
     const auto length = decoder.number<std::uint64_t>();
     const std::size_t left = decoder.in().remaining();
-    if (length > left / size) throw_bad_length(length, size, left);
+    if (length > left / Size) throw_bad_length(length, Size, left);
     return static_cast<std::size_t>(length);
 }
 

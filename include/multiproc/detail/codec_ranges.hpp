@@ -49,7 +49,7 @@ struct Block {
 
 template <class T>
 Block get_block(Decoder& decoder) {
-    const std::size_t count = get_length(decoder, sizeof(T));
+    const std::size_t count = get_length<sizeof(T)>(decoder);
     const std::size_t size = count * sizeof(T);
     if constexpr (block_alignment<T> > 1) {
         if (size >= aligned_block) {
@@ -94,7 +94,7 @@ C from_block(Block block) {
 /// be far bigger in memory than in the message, so there is room for a few times the bytes that are left at first.
 template <class T>
 std::size_t first_capacity(std::size_t count, Decoder& decoder) noexcept {
-    return std::min(count, 16 + decoder.in().remaining() / sizeof(T) * 8);
+    return std::min(count, 1 + decoder.in().remaining() * 8 / sizeof(T));
 }
 
 template <class Allocator>
@@ -132,7 +132,7 @@ struct ContiguousCoder {
             return from_block<C>(get_block<T>(decoder));
         } else {
             Nesting level(decoder.depth());
-            const std::size_t count = get_length(decoder, codec::min_size<T>());
+            const std::size_t count = get_length<codec::min_size<T>()>(decoder);
             C result;
             result.reserve(first_capacity<T>(count, decoder));
             for (std::size_t i = 0; i != count; ++i) result.push_back(codec::get<T>(decoder));
@@ -201,12 +201,12 @@ struct ListCoder {
         Nesting level(decoder.depth());
         C result;
         if constexpr (requires { result.push_back(std::declval<T>()); }) {
-            for (std::size_t left = get_length(decoder, codec::min_size<T>()); left != 0; --left) {
+            for (std::size_t left = get_length<codec::min_size<T>()>(decoder); left != 0; --left) {
                 result.push_back(codec::get<T>(decoder));
             }
         } else {
             auto last = result.before_begin();
-            for (std::size_t left = get_length(decoder, codec::min_size<T>()); left != 0; --left) {
+            for (std::size_t left = get_length<codec::min_size<T>()>(decoder); left != 0; --left) {
                 last = result.insert_after(last, codec::get<T>(decoder));
             }
         }
@@ -239,7 +239,7 @@ struct AssociativeCoder {
     static C get(Decoder& decoder) {
         Nesting level(decoder.depth());
         C result;
-        const std::size_t count = get_length(decoder, codec::min_size<T>());
+        const std::size_t count = get_length<codec::min_size<T>()>(decoder);
         if constexpr (requires { result.reserve(count); }) result.reserve(first_capacity<T>(count, decoder));
         for (std::size_t i = 0; i != count; ++i) {
             if constexpr (requires { typename C::mapped_type; }) {

@@ -35,7 +35,7 @@ struct Coder<std::array<T, N>> {
 
     static std::array<T, N> get(Decoder& decoder) {
         if constexpr (N == 0) {
-            decoder.number<std::uint8_t>();
+            decoder.in().take(1);
             return {};
         } else if constexpr (std::is_default_constructible_v<T> && (FilledInPlace<T> || std::is_move_assignable_v<T>)) {
             std::array<T, N> result{};
@@ -111,11 +111,23 @@ template <class... Ts>
 struct Coder<std::tuple<Ts...>> {
     static constexpr Problem problem = Problem::none;
     using Parts = Types<Ts...>;
-    static constexpr std::size_t min_size() { return (codec::min_size<Ts>() + ... + 0); }
+    static constexpr std::size_t min_size() { return (codec::min_size<Ts>() + ...); }
     static void put(Encoder& encoder, const std::tuple<Ts...>& value) {
         std::apply([&encoder](const Ts&... elements) { (codec::put(encoder, elements), ...); }, value);
     }
     static std::tuple<Ts...> get(Decoder& decoder) { return std::tuple<Ts...>{codec::get<Ts>(decoder)...}; }
+};
+
+template <>
+struct Coder<std::tuple<>> {
+    static constexpr Problem problem = Problem::none;
+    using Parts = Types<>;
+    static constexpr std::size_t min_size() { return 1; }
+    static void put(Encoder& encoder, const std::tuple<>&) { encoder.number(std::uint8_t{0}); }
+    static std::tuple<> get(Decoder& decoder) {
+        decoder.in().take(1);
+        return {};
+    }
 };
 
 // ---- std::optional, std::variant ----

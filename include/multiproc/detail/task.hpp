@@ -215,9 +215,6 @@ struct TaskDescriptorOf {
     static inline TaskDescriptor value{&TaskRunner<F, Called>::run, &type_of<TaskRunner<F, Called>>, &type_of<F>};
 };
 
-/// Throws std::invalid_argument, saying what to do, when `function` is null.
-MULTIPROC_API void require_function(const void* function);
-
 /// A callable prepared for travelling: what it is, and how its calls are written.
 template <class F, class... Args>
 struct Task {

@@ -14,10 +14,10 @@ Handle temporary_file() {
         throw_last_error("cannot name a temporary file");
     }
     // Delete-on-close asks every other opener to allow deletion. Nobody else opens it: children get duplicates.
-    return own_or_throw(CreateFileW(path, GENERIC_READ | GENERIC_WRITE,
-                                    FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, nullptr, CREATE_ALWAYS,
-                                    FILE_ATTRIBUTE_TEMPORARY | FILE_FLAG_DELETE_ON_CLOSE, nullptr),
-                        "cannot create a temporary file");
+    return own_or_throw(
+        CreateFileW(path, GENERIC_READ | GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, nullptr,
+                    CREATE_ALWAYS, FILE_ATTRIBUTE_TEMPORARY | FILE_FLAG_DELETE_ON_CLOSE, nullptr),
+        "cannot create a temporary file");
 }
 
 std::string contents_of(RawHandle file) {
@@ -35,7 +35,9 @@ std::string contents_of(RawHandle file) {
 void set_environment(const std::string& name, const std::string& value) { _putenv_s(name.c_str(), value.c_str()); }
 
 ProcessWatch::ProcessWatch(std::uint32_t pid)
-    : pid_(pid), start_time_(start_time(pid)), process_(own_or_throw(OpenProcess(SYNCHRONIZE, FALSE, pid), "no process")) {}
+    : pid_(pid),
+      start_time_(start_time(pid)),
+      process_(own_or_throw(OpenProcess(SYNCHRONIZE, FALSE, pid), "no process")) {}
 
 bool ProcessWatch::await_end() {
     const auto limit = static_cast<DWORD>(std::chrono::milliseconds(patience).count());

@@ -1,0 +1,62 @@
+// A worker that writes nonsense into the memory it shares with its parent costs the parent an error, and nothing else.
+#include <cstdint>
+#include <fstream>
+#include <random>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include <multiproc/multiproc.hpp>
+
+#include "support/each_start_method.hpp"
+
+namespace {
+
+namespace mp = multiproc;
+
+class PoolHostile : public mp::test::EachStartMethod {};
+
+// Fills this worker's channel, the largest piece of anonymous shared memory it has, from `from` on. Linux names those
+// mappings in /proc; elsewhere the worker dies instead, which the test accepts too.
+void scribble(unsigned seed, std::size_t from) {
+    std::ifstream maps("/proc/self/maps");
+    std::uintptr_t best_begin = 0, best_end = 0;
+    for (std::string line; std::getline(maps, line);) {
+        if (line.find("memfd:") == std::string::npos && line.find("/dev/shm/") == std::string::npos) continue;
+        std::uintptr_t begin = 0, end = 0;
+        char dash = 0;
+        std::istringstream(line) >> std::hex >> begin >> dash >> end;
+        if (end - begin > best_end - best_begin) best_begin = begin, best_end = end;
+    }
+    if (best_begin == 0) std::abort();
+    std::mt19937_64 random(seed);
+    auto* words = reinterpret_cast<volatile std::uint64_t*>(best_begin);
+    for (std::size_t i = from / 8; i < (best_end - best_begin) / 8; ++i) words[i] = random();
+}
+
+int echo(int x) { return x; }
+
+TEST_F(PoolHostile, NonsenseInTheWholeChannelFailsThatTaskOnly) {
+    mp::Pool pool(2);
+    for (unsigned seed = 0; seed < 20; ++seed) {
+        const mp::AsyncResult<int> before = pool.apply_async(echo, 1);
+        EXPECT_THROW(pool.apply(scribble, seed, 0u), std::exception);
+        EXPECT_EQ(before.get(), 1);
+        EXPECT_EQ(pool.map(echo, std::vector<int>{1, 2, 3}), (std::vector<int>{1, 2, 3}));
+    }
+}
+
+TEST_F(PoolHostile, NonsenseInTheRingsFailsThatTaskOnly) {
+    mp::Pool pool(2);
+    for (unsigned seed = 0; seed < 20; ++seed) {
+        try {
+            pool.apply(scribble, seed, 4096u);  // the rings' data; a result may still come through
+        } catch (const std::exception&) {
+        }
+        EXPECT_EQ(pool.map(echo, std::vector<int>{1, 2, 3}), (std::vector<int>{1, 2, 3}));
+    }
+}
+
+}  // namespace

@@ -1,0 +1,79 @@
+// The fixture of tests that hold for every start method: CTest runs the test program once per method and names it in the
+// environment variable MULTIPROC_TEST_START_METHOD.
+//
+//     using PoolMap = multiproc::test::EachStartMethod;
+//     TEST_F(PoolMap, keeps_the_order_of_the_input) { ... }
+//
+// After each test it checks that nothing is left: no listed child, no process or zombie, no descriptor or HANDLE.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdlib>
+#include <thread>
+
+#include <multiproc/process.hpp>
+#include <multiproc/start_method.hpp>
+
+#include "leftovers.hpp"
+
+namespace multiproc::test {
+
+inline StartMethod method_under_test() {
+    const char* name = std::getenv("MULTIPROC_TEST_START_METHOD");
+    return name == nullptr || *name == '\0' ? StartMethod::automatic : start_method_from(name);
+}
+
+// Waits until `condition()` holds and returns whether it did: for what no event tells, as a handle that a thread of the
+// library closes a moment after it has reported an end.
+template <class Condition>
+bool holds_soon(Condition condition, std::chrono::milliseconds patience = std::chrono::seconds(10)) {
+    const auto give_up = std::chrono::steady_clock::now() + patience;
+    while (!condition()) {
+        if (std::chrono::steady_clock::now() > give_up) return false;
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+    return true;
+}
+
+class EachStartMethod : public testing::Test {
+protected:
+    void SetUp() override {
+        set_start_method(method_under_test());
+        // The library makes some things once per process (the runtime, the fork server, the thread that learns of ends);
+        // a first process brings them to life before anything is counted.
+        Process<void> first([] {});
+        first.start();
+        first.join();
+        first.close();
+        // The last of it may still be on its way out.
+        holds_soon([] { return descendants().size() <= permanent_processes(); });
+        handles_ = open_handles();
+        processes_ = descendants().size();
+    }
+
+    void TearDown() override {
+        set_start_method(method_under_test());
+        EXPECT_TRUE(active_children().empty()) << "processes are still running";
+        EXPECT_TRUE(holds_soon([this] { return descendants().size() <= processes_; }))
+            << descendants().size() << " processes or zombies below this one, " << processes_ << " before the test";
+        EXPECT_TRUE(holds_soon([this] { return open_handles() <= handles_; }))
+            << open_handles() << " open handles, " << handles_ << " before the test";
+    }
+
+    // A test that uses another start method too, or restarts what the library keeps, says how much more may stay.
+    void allow(std::size_t more_processes, std::size_t more_handles) {
+        processes_ += more_processes;
+        handles_ += more_handles;
+    }
+
+private:
+    static std::size_t permanent_processes() { return get_start_method() == StartMethod::forkserver ? 1 : 0; }
+
+    std::size_t handles_ = 0;
+    std::size_t processes_ = 0;
+};
+
+}  // namespace multiproc::test
