@@ -1,4 +1,5 @@
-// The parts of the codec that are no templates: shared objects, error codes, and what is said about bytes that are wrong.
+// The parts of the codec that are no templates: shared objects, error codes, and what is said about bytes that are
+// wrong.
 #include <multiproc/codec.hpp>
 
 #include <future>
@@ -23,8 +24,9 @@ void InputBuffer::throw_truncated(std::size_t wanted, std::size_t left) {
 namespace multiproc::detail::codec {
 
 void throw_bad_length(std::uint64_t count, std::size_t size, std::size_t left) {
-    throw CodecError("multiproc: the message is damaged: it promises " + std::to_string(count) + " elements of at least " +
-                     std::to_string(size) + " bytes, but " + std::to_string(left) + " bytes are left");
+    throw CodecError("multiproc: the message is damaged: it promises " + std::to_string(count) +
+                     " elements of at least " + std::to_string(size) + " bytes, but " + std::to_string(left) +
+                     " bytes are left");
 }
 
 void throw_bad_flag(const char* what, unsigned value) {
@@ -56,8 +58,8 @@ void throw_valueless() {
 }
 
 void throw_sliced(const std::type_info& declared, const std::type_info& actual) {
-    throw CodecError("multiproc: a pointer to " + os::demangle(declared.name()) + " points to an object of the derived class " +
-                     os::demangle(actual.name()) +
+    throw CodecError("multiproc: a pointer to " + os::demangle(declared.name()) +
+                     " points to an object of the derived class " + os::demangle(actual.name()) +
                      ", whose own members would be lost; use std::variant of the concrete classes");
 }
 

@@ -156,7 +156,8 @@ std::exception_ptr decode_exception(InputBuffer& in) {
                 // Wrong bytes, or the class's own serialize() failed: the next choice needs less.
             }
         }
-        return std::make_exception_ptr(Remote<std::runtime_error>(std::runtime_error(report.origin.text), report.origin));
+        const std::runtime_error error(report.origin.text);
+        return std::make_exception_ptr(Remote<std::runtime_error>(error, report.origin));
     } catch (const CodecError& error) {
         return std::make_exception_ptr(CodecError(error));
     }

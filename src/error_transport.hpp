@@ -9,9 +9,9 @@
 
 namespace multiproc {
 
-/// Writes the error that is being handled. Only in a catch block. `pid` and `task` say where it was thrown. Whatever the
-/// error is, something arrives: an error that cannot be encoded becomes the nearest one that can. Throws only what `out`
-/// throws, and std::bad_alloc.
+/// Writes the error that is being handled. Only in a catch block. `pid` and `task` say where it was thrown. Whatever
+/// the error is, something arrives: an error that cannot be encoded becomes the nearest one that can. Throws only what
+/// `out` throws, and std::bad_alloc.
 void encode_current_exception(OutputBuffer& out, std::uint32_t pid, std::string_view task);
 
 /// The error that was written: a Remote<E>. For bytes that are none it is a CodecError. Throws only std::bad_alloc.

@@ -113,7 +113,9 @@ void PoolEngine::bury(Worker& worker) {
     drain(worker);
     if (!worker.is_broken) salvage(worker);
     std::deque<Dispatch> lost = std::move(worker.in_flight);
-    const bool is_ready = worker.is_initialised || (!settings_.initializer && worker.child->phase() == Phase::running);
+    const Phase phase = worker.child->phase();
+    const bool has_arrived = phase != Phase::launched && phase != Phase::wrong_build;
+    const bool is_ready = worker.is_initialised || (!settings_.initializer && has_arrived);
     if (is_ready) {
         failed_starts_ = 0;
         fail_running(worker, lost);

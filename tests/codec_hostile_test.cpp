@@ -140,8 +140,8 @@ void refuses_huge_length(std::uint64_t length) {
 }
 
 TEST(CodecHostile, LengthsThatCannotBeTrueAreErrorsBeforeAnythingIsAllocated) {
-    for (const std::uint64_t length :
-         {std::uint64_t{65}, std::uint64_t{1} << 32, std::uint64_t{1} << 61, (std::uint64_t{1} << 61) + 1, ~std::uint64_t{0}}) {
+    constexpr std::uint64_t one = 1;
+    for (const std::uint64_t length : {one * 65, one << 32, one << 61, (one << 61) + 1, ~std::uint64_t{0}}) {
         refuses_huge_length<std::string>(length);
         refuses_huge_length<std::vector<double>>(length);
         refuses_huge_length<std::vector<std::string>>(length);
@@ -184,7 +184,9 @@ TEST(CodecHostile, APromiseOfManyBigElementsAllocatesForTheBytesThatAreThere) {
 }
 
 TEST(CodecHostile, FlagsAndIndicesOutOfRangeAreErrors) {
-    const auto byte = [](unsigned value) { return std::vector<std::byte>{static_cast<std::byte>(value), {}, {}, {}, {}}; };
+    const auto byte = [](unsigned value) {
+        return std::vector<std::byte>{static_cast<std::byte>(value), {}, {}, {}, {}};
+    };
     EXPECT_THROW(from_bytes<bool>({std::byte{2}}), multiproc::CodecError);
     EXPECT_THROW(from_bytes<std::optional<int>>(byte(2)), multiproc::CodecError);
     EXPECT_THROW(from_bytes<std::unique_ptr<int>>(byte(255)), multiproc::CodecError);

@@ -235,7 +235,7 @@ TEST(CodecRoundTrip, BlocksArriveAtEveryAlignment) {
         for (std::size_t i = 0; i != shift; ++i) multiproc::encode(out, 'x');
         multiproc::encode(out, values, objects);
         // Read from an address that fits the message's layout, and from one that does not.
-        for (const std::size_t offset : {0, 1}) {
+        for (const std::size_t offset : {std::size_t{0}, std::size_t{1}}) {
             std::vector<std::byte> copy(offset);
             copy.insert(copy.end(), out.bytes().begin(), out.bytes().end());
             multiproc::InputBuffer in(std::span<const std::byte>(copy).subspan(offset + shift));

@@ -11,17 +11,17 @@
 /// ```
 ///
 /// What can travel:
-///  - numbers, enums, `std::string` and its relatives, `std::filesystem::path`, `std::chrono` durations and time points,
-///    `std::complex`, `std::bitset`, `std::error_code`
+///  - numbers, enums, `std::string` and its relatives, `std::filesystem::path`, `std::chrono` durations and time
+///    points, `std::complex`, `std::bitset`, `std::error_code`
 ///  - the containers, `pair`, `tuple`, `optional`, `variant` and the smart pointers of the standard library
 ///  - plain aggregates of these (structs without constructors, bases and private members), C arrays in them included
 ///  - classes with cereal functions: `serialize`, or `save` and `load`, as members or free functions, also versioned
 ///  - trivially copyable classes that opt in with `template <> struct multiproc::bitwise<Foo> : std::true_type {};`
 ///  - objects of classes without members, such as lambdas without captures
 ///
-/// `std::shared_ptr`s that share an object in one message share it at the other end. A pointer to an object of a derived
-/// class, and objects that hold themselves, are a CodecError. Both ends run the same build of the program, so there is no
-/// versioning and no byte order.
+/// `std::shared_ptr`s that share an object in one message share it at the other end. A pointer to an object of a
+/// derived class, and objects that hold themselves, are a CodecError. Both ends run the same build of the program, so
+/// there is no versioning and no byte order.
 ///
 /// Bytes are not trusted: every length, index and flag is checked before it is used, and nothing is allocated that the
 /// message's own size does not account for. A CodecError says what was wrong.
@@ -39,8 +39,8 @@
 
 namespace multiproc {
 
-/// Whether `T` can be encoded and decoded. False, not an error, for types that cannot; a class with cereal functions counts
-/// as encodable whatever these do.
+/// Whether `T` can be encoded and decoded. False, not an error, for types that cannot; a class with cereal functions
+/// counts as encodable whatever these do.
 template <class T>
 inline constexpr bool is_encodable_v = detail::codec::verdict_t<T>::problem == detail::codec::Problem::none;
 
@@ -51,9 +51,9 @@ constexpr void assert_encodable() {
     static_assert(detail::codec::refuse<Verdict::problem, typename Verdict::Offender, T>());
 }
 
-/// Appends `values` to `out`, as one message: pointers shared among them stay shared. Throws CodecError for what shows only
-/// at run time (a valueless variant, a cycle, an object of a derived class, more than 500 levels of nesting), what a
-/// class's own functions throw, and what `out` throws when it cannot grow; then `out` may hold part of the message.
+/// Appends `values` to `out`, as one message: pointers shared among them stay shared. Throws CodecError for what shows
+/// only at run time (a valueless variant, a cycle, an object of a derived class, more than 500 levels of nesting), what
+/// a class's own functions throw, and what `out` throws when it cannot grow; then `out` may hold part of the message.
 template <class... Ts>
 void encode(OutputBuffer& out, const Ts&... values) {
     (assert_encodable<Ts>(), ...);

@@ -208,6 +208,7 @@ public:
 };
 
 template <class F, class... Args>
+    requires(!std::is_base_of_v<ProcessHandle, F> && !std::is_same_v<F, ProcessOptions>)
 Process(F, Args...) -> Process<detail::task_result_t<F, Args...>>;
 template <class F, class... Args>
 Process(ProcessOptions, F, Args...) -> Process<detail::task_result_t<F, Args...>>;

@@ -4,8 +4,8 @@
 /// ```cpp
 /// struct ParseError : std::runtime_error {
 ///     using std::runtime_error::runtime_error;
-/// };
-/// inline const bool parse_error_travels = multiproc::register_error<ParseError>();   // runs in parent and worker alike
+/// }; inline const bool parse_error_travels = multiproc::register_error<ParseError>();   // runs in parent and worker
+/// alike
 ///
 /// try {
 ///     pool.apply(parse, text);
@@ -95,24 +95,25 @@ std::exception_ptr decode_error(InputBuffer& in, RemoteError::Origin origin) {
 /// Lets errors of type `E` travel as `E`, with their fields if `E` has a cereal serialize(), else with their text, from
 /// which `E` must be constructible. What is caught is a `Remote<E>`.
 ///
-/// Must have run in the parent and in the worker: before `freeze_support()`, or by a static initialiser as above. `name`
-/// tells the types apart in messages. Returns true; once more for the same type is fine. Thread-safe.
-/// Throws std::invalid_argument if another type is registered under `name`.
+/// Must have run in the parent and in the worker: before `freeze_support()`, or by a static initialiser as above.
+/// `name` tells the types apart in messages. Returns true; once more for the same type is fine. Thread-safe. Throws
+/// std::invalid_argument if another type is registered under `name`.
 template <class E>
 bool register_error(std::string name = typeid(E).name()) {
-    static_assert(std::is_same_v<E, std::remove_cvref_t<E>> && std::is_class_v<E> && std::is_base_of_v<std::exception, E>,
+    constexpr bool from_text = std::is_constructible_v<E, const std::string&> ||
+                               std::is_constructible_v<E, const char*>;
+    static_assert(std::is_same_v<E, std::remove_cv_t<E>> && std::is_base_of_v<std::exception, E>,
                   "multiproc: an error that travels must be a class derived from std::exception, which everything that "
                   "catches it relies on");
     static_assert(!std::is_final_v<E>,
-                  "multiproc: a final class cannot travel as an error, because what arrives, Remote<E>, derives from it; "
-                  "remove the final");
+                  "multiproc: a final class cannot travel as an error, because what arrives, Remote<E>, derives from "
+                  "it; remove the final");
     static_assert(std::is_copy_constructible_v<E>,
-                  "multiproc: an error that travels must be copyable, as everything that is thrown; move what cannot be "
-                  "copied into a std::shared_ptr");
+                  "multiproc: an error that travels must be copyable, as everything that is thrown; move what cannot "
+                  "be copied into a std::shared_ptr");
     static_assert(!std::is_abstract_v<E>,
                   "multiproc: an abstract class cannot be thrown; register the concrete classes");
     static_assert(!std::is_base_of_v<RemoteError, E>, "multiproc: register E itself, not Remote<E>");
-    constexpr bool from_text = std::is_constructible_v<E, const std::string&> || std::is_constructible_v<E, const char*>;
     static_assert(is_encodable_v<E> || from_text,
                   "multiproc: an error that travels needs a constructor from std::string or const char*, or a cereal "
                   "serialize() and a default constructor");

@@ -254,8 +254,8 @@ std::optional<Announced> parse(const char* text) noexcept {
 // by its parent: another than the one named, although that one lives. Any doubt counts as meant: who is meant and does not
 // know would run main once more, and start children in its turn.
 bool is_for_another(const Announced& announced) noexcept {
-    static std::atomic<bool> known{false};
-    if (known.load(std::memory_order_relaxed)) return true;
+    static std::atomic<long> known{0};
+    if (known.load(std::memory_order_relaxed) == announced.parent) return true;
     if (static_cast<long>(::getppid()) == announced.parent || announced.parent_start == 0) return false;
     // The children of a process that ends get their new parent a moment before it counts as ended.
     constexpr int longest = 1000;
@@ -263,7 +263,7 @@ bool is_for_another(const Announced& announced) noexcept {
         if (!is_running(static_cast<std::uint32_t>(announced.parent), announced.parent_start)) return false;
         ::poll(nullptr, 0, 1);
     }
-    known = true;
+    known = announced.parent;
     return true;
 }
 

@@ -2,4 +2,6 @@
 #include <multiproc/codec.hpp>
 #include <set>
 
-void use(multiproc::OutputBuffer& out, const std::set<int, bool (*)(int, int)>& value) { multiproc::encode(out, value); }
+using Numbers = std::set<int, bool (*)(int, int)>;
+
+void use(multiproc::OutputBuffer& out, const Numbers& value) { multiproc::encode(out, value); }

@@ -16,8 +16,9 @@
 
 namespace multiproc {
 
-/// Opt-in for a type whose bytes say everything: `template <> struct multiproc::bitwise<Foo> : std::true_type {};`. It must
-/// be trivially copyable, and must not hold pointers, handles or anything else that means nothing in another process.
+/// Opt-in for a type whose bytes say everything: `template <> struct multiproc::bitwise<Foo> : std::true_type {};`. It
+/// must be trivially copyable, and must not hold pointers, handles or anything else that means nothing in another
+/// process.
 template <class T>
 struct bitwise : std::false_type {};
 
@@ -29,8 +30,9 @@ template <class T>
 constexpr bool opted_in() {
     if constexpr (bitwise<T>::value) {
         static_assert(std::is_trivially_copyable_v<T>,
-                      "multiproc: multiproc::bitwise<T> is for trivially copyable types only; this one has a constructor, "
-                      "destructor or member that copying its bytes would bypass. Give it a cereal serialize() instead");
+                      "multiproc: multiproc::bitwise<T> is for trivially copyable types only; this one has a "
+                      "constructor, destructor or member that copying its bytes would bypass. Give it a cereal "
+                      "serialize() instead");
         return true;
     } else {
         return false;
@@ -88,8 +90,8 @@ constexpr bool fields_are_bits(Types<Fs...>) {
     } else if constexpr ((sizeof(Fs) + ...) != sizeof(T)) {
         return false;
     } else {
-        // A bool is checked where it lies, so it must lie where the sizes of the members before it say, and that is sure
-        // only where no bit is unused (bit-fields leave some).
+        // A bool is checked where it lies, so it must lie where the sizes of the members before it say, and that is
+        // sure only where no bit is unused (bit-fields leave some).
         return !(holds_bool<Fs>() || ...) || std::has_unique_object_representations_v<T>;
     }
 }

@@ -91,7 +91,8 @@ std::uint32_t class_version() noexcept {
     return cereal::detail::Version<T>::version;
 }
 
-// Stands for an object of some base of T: a free function that takes one was not written for T and would lose its members.
+// Stands for an object of some base of T: a free function that takes one was not written for T and would lose its
+// members.
 template <class T>
 struct AnyBaseRefOf {
     template <class U>
@@ -202,8 +203,9 @@ constexpr bool cereal_loads() {
 template <class Owner, class Archive, class R>
 Owner owner_of(R (Owner::*)(Archive&));
 
-template <class T>
-auto serialize_owner(int) -> std::type_identity<decltype(owner_of(&T::template CEREAL_SERIALIZE_FUNCTION_NAME<OutputArchive>))>;
+template <class T, class Archive = OutputArchive>
+auto serialize_owner(int)
+    -> std::type_identity<decltype(owner_of(&T::template CEREAL_SERIALIZE_FUNCTION_NAME<Archive>))>;
 template <class T>
 auto serialize_owner(...) -> std::type_identity<T>;  // private, overloaded or no template: it is not known whose it is
 

@@ -110,55 +110,57 @@ constexpr auto check_whole() {
 template <class T>
 using verdict_t = decltype(check_whole<T>());
 
-/// Its failure is what a user reads: the text says what is wrong, and `Offender` is the type, maybe deep inside `Whole`,
-/// that cannot travel.
+/// Its failure is what a user reads: the text says what is wrong, and `Offender` is the type, maybe deep inside
+/// `Whole`, that cannot travel.
 template <Problem P, class Offender, class Whole>
 constexpr bool refuse() {
     static_assert(P != Problem::reference,
-                  "multiproc: a reference cannot travel to another process, because what it refers to is not there; pass "
-                  "the value");
+                  "multiproc: a reference cannot travel to another process, because what it refers to is not there; "
+                  "pass the value");
     static_assert(P != Problem::raw_pointer,
                   "multiproc: a raw pointer cannot travel to another process; pass the value, std::unique_ptr<T> or "
                   "std::shared_ptr<T>, std::string for text, std::vector for an array");
     static_assert(P != Problem::function_pointer,
-                  "multiproc: a function pointer inside a value cannot travel to another process; pass the function itself "
-                  "as the task, or an enum that says which function to call");
+                  "multiproc: a function pointer inside a value cannot travel to another process; pass the function "
+                  "itself as the task, or an enum that says which function to call");
     static_assert(P != Problem::member_pointer,
-                  "multiproc: a pointer to a member cannot travel to another process; pass a lambda without captures, or "
-                  "an enum that says which member is meant");
+                  "multiproc: a pointer to a member cannot travel to another process; pass a lambda without "
+                  "captures, or an enum that says which member is meant");
     static_assert(P != Problem::no_value,
                   "multiproc: void, functions and nullptr_t are not values that can travel to another process; pass a "
                   "value, or std::optional<T> for one that may be missing");
     static_assert(P != Problem::array,
-                  "multiproc: a C array cannot travel by itself; pass std::array, std::vector, or std::string for text");
+                  "multiproc: a C array cannot travel by itself; pass std::array, std::vector, or std::string for "
+                  "text");
     static_assert(P != Problem::view,
                   "multiproc: std::string_view, std::span, std::initializer_list and std::reference_wrapper refer to "
                   "memory of one process; pass std::string, std::vector or the value");
     static_assert(P != Problem::std_function,
-                  "multiproc: std::function hides what it holds, so it cannot travel to another process; pass the function "
-                  "itself, a lambda without captures, multiproc::partial, or a struct with fields and operator()");
+                  "multiproc: std::function hides what it holds, so it cannot travel to another process; pass the "
+                  "function itself, a lambda without captures, multiproc::partial, or a struct with fields and "
+                  "operator()");
     static_assert(P != Problem::function_object,
                   "multiproc: a lambda with captures cannot travel to another process, because its captures cannot be "
                   "seen; pass the values as arguments, use multiproc::partial, or write a struct with fields and "
                   "operator()");
     static_assert(P != Problem::unsized_pointee,
-                  "multiproc: a smart pointer to void or to an array does not say how much it points to; pass std::vector, "
-                  "or a smart pointer to one object");
+                  "multiproc: a smart pointer to void or to an array does not say how much it points to; pass "
+                  "std::vector, or a smart pointer to one object");
     static_assert(P != Problem::abstract_pointee,
-                  "multiproc: a smart pointer to an abstract class cannot travel, because the codec does not know what to "
-                  "make at the other end; pass std::variant of the concrete classes");
+                  "multiproc: a smart pointer to an abstract class cannot travel, because the codec does not know "
+                  "what to make at the other end; pass std::variant of the concrete classes");
     static_assert(P != Problem::custom_deleter,
                   "multiproc: a std::unique_ptr with its own deleter cannot travel, because the object would be freed "
                   "differently at the other end; pass the value or a std::unique_ptr<T> with the default deleter");
     static_assert(P != Problem::weak_pointer,
-                  "multiproc: a std::weak_ptr owns nothing, so nothing would keep the object alive in the other process; "
-                  "pass std::shared_ptr<T>");
+                  "multiproc: a std::weak_ptr owns nothing, so nothing would keep the object alive in the other "
+                  "process; pass std::shared_ptr<T>");
     static_assert(P != Problem::stateful_comparison,
-                  "multiproc: a container whose comparison, hash or equality has a state (a function pointer, a member) "
-                  "cannot be made again in another process; use a class without members, such as std::less");
+                  "multiproc: a container whose comparison, hash or equality has a state (a function pointer, a "
+                  "member) cannot be made again in another process; use a class without members, such as std::less");
     static_assert(P != Problem::stateful_allocator,
-                  "multiproc: a container whose allocator cannot be default constructed cannot be made again in another "
-                  "process; pass a container with the standard allocator");
+                  "multiproc: a container whose allocator cannot be default constructed cannot be made again in "
+                  "another process; pass a container with the standard allocator");
     static_assert(P != Problem::union_type,
                   "multiproc: a union does not say which of its members is alive; pass std::variant, or specialise "
                   "multiproc::bitwise<T> if all its bytes can be copied");
@@ -167,25 +169,25 @@ constexpr bool refuse() {
                   "member that names base and members, specialise multiproc::bitwise<T> if its bytes can be copied, or "
                   "make the base a member");
     static_assert(P != Problem::too_many_fields,
-                  "multiproc: an aggregate may have at most 64 members; group them in nested structs, or give it a cereal "
-                  "serialize() member");
+                  "multiproc: an aggregate may have at most 64 members; group them in nested structs, or give it a "
+                  "cereal serialize() member");
     static_assert(P != Problem::aggregate,
-                  "multiproc: the codec cannot make this aggregate, because one of its members has no default value (a "
-                  "reference, or a class without default constructor); give the member a default, or give the aggregate "
-                  "a cereal serialize() and a default constructor");
+                  "multiproc: the codec cannot make this aggregate, because one of its members has no default value "
+                  "(a reference, or a class without default constructor); give the member a default, or give the "
+                  "aggregate a cereal serialize() and a default constructor");
     static_assert(P != Problem::inherited_serialize,
                   "multiproc: this class inherits the serialize() of its base, which does not know the members that it "
                   "adds; give it its own serialize(), which begins with cereal::base_class<Base>(this)");
     static_assert(P != Problem::no_load,
-                  "multiproc: this class can be saved but not loaded (or the other way round); it needs both halves, save() "
-                  "const and load(), or one serialize()");
+                  "multiproc: this class can be saved but not loaded (or the other way round); it needs both halves, "
+                  "save() const and load(), or one serialize()");
     static_assert(P != Problem::no_default_constructor,
-                  "multiproc: a class with a cereal serialize() needs a public default constructor, so that there is an "
-                  "object to fill in at the other end");
+                  "multiproc: a class with a cereal serialize() needs a public default constructor, so that there is "
+                  "an object to fill in at the other end");
     static_assert(P != Problem::class_type,
                   "multiproc: the codec does not know how to take this class apart; make it a plain aggregate (no "
-                  "constructors, no private members), add a cereal serialize() member, or specialise multiproc::bitwise<T> "
-                  "if its bytes can be copied");
+                  "constructors, no private members), add a cereal serialize() member, or specialise "
+                  "multiproc::bitwise<T> if its bytes can be copied");
     return true;
 }
 

@@ -176,8 +176,8 @@ void cereal_put(Encoder& encoder, const T& value);
 template <class T>
 void cereal_get(Decoder& decoder, T& target);
 
-// Each member is made from a value of its own type, so the only conversion here is into a bit-field, which takes what was
-// read from it.
+// Each member is made from a value of its own type, so the only conversion here is into a bit-field, which takes what
+// was read from it.
 #if defined(__GNUC__)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wconversion"
@@ -207,7 +207,8 @@ struct Coder {
 
     static void put(Encoder& encoder, const T& value) {
         if constexpr (kind == ClassKind::aggregate) {
-            Tie<field_count<T>>::apply(value, [&encoder](const auto&... fields) { (codec::put(encoder, fields), ...); });
+            const auto put_all = [&encoder](const auto&... fields) { (codec::put(encoder, fields), ...); };
+            Tie<field_count<T>>::apply(value, put_all);
         } else {
             // One byte, so that a length can never promise more elements than the message has bytes.
             encoder.number(std::uint8_t{0});
@@ -222,7 +223,8 @@ struct Coder {
             skip_mark(decoder);
             cereal_get(decoder, target);
         } else {
-            Tie<field_count<T>>::apply(target, [&decoder](auto&... fields) { (codec::get_into(decoder, fields), ...); });
+            const auto get_all = [&decoder](auto&... fields) { (codec::get_into(decoder, fields), ...); };
+            Tie<field_count<T>>::apply(target, get_all);
         }
     }
 

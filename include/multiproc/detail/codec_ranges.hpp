@@ -90,8 +90,8 @@ C from_block(Block block) {
     return result;
 }
 
-/// How many elements to make room for at once. A message may promise as many elements as it has bytes, and an element may
-/// be far bigger in memory than in the message, so there is room for a few times the bytes that are left at first.
+/// How many elements to make room for at once. A message may promise as many elements as it has bytes, and an element
+/// may be far bigger in memory than in the message, so there is room for a few times the bytes that are left at first.
 template <class T>
 std::size_t first_capacity(std::size_t count, Decoder& decoder) noexcept {
     return std::min(count, 1 + decoder.in().remaining() * 8 / sizeof(T));
@@ -141,8 +141,8 @@ struct ContiguousCoder {
     }
 };
 
-template <class Char, class Traits, class Allocator>
-struct Coder<std::basic_string<Char, Traits, Allocator>> : ContiguousCoder<std::basic_string<Char, Traits, Allocator>> {};
+template <class Char, class Traits, class A>
+struct Coder<std::basic_string<Char, Traits, A>> : ContiguousCoder<std::basic_string<Char, Traits, A>> {};
 
 template <class T, class Allocator>
 struct Coder<std::vector<T, Allocator>> : ContiguousCoder<std::vector<T, Allocator>> {};

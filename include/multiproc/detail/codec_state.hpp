@@ -1,4 +1,5 @@
-// What one message under way knows besides its bytes: how deep it is nested and which shared objects it holds. Internal.
+// What one message under way knows besides its bytes: how deep it is nested and which shared objects it holds.
+// Internal.
 #pragma once
 
 #include <cstddef>
@@ -55,8 +56,8 @@ public:
         out_.write(&value, sizeof value);
     }
 
-    /// Writes the number of a shared object. Returns it if the object itself must follow and `end_shared` after it, else
-    /// 0. Throws CodecError when the object is being written already: it holds itself.
+    /// Writes the number of a shared object. Returns it if the object itself must follow and `end_shared` after it,
+    /// else 0. Throws CodecError when the object is being written already: it holds itself.
     std::uint32_t begin_shared(std::shared_ptr<const void> object, const std::type_info& type);
     void end_shared(std::uint32_t number) noexcept;
 

@@ -1,7 +1,7 @@
 // How many members an aggregate has, and how to reach them without their names.
 //
-// Members are counted with empty braces: `T{{}, {}, {}}` is valid as long as T has three members or more. Unlike counting
-// with a value that converts to anything this sees a C array as the one member that it is.
+// Members are counted with empty braces: `T{{}, {}, {}}` is valid as long as T has three members or more. Unlike
+// counting with a value that converts to anything this sees a C array as the one member that it is.
 #pragma once
 
 #include <cstddef>

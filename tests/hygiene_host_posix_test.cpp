@@ -1,0 +1,53 @@
+// Hosts that ignore SIGCHLD, reap every child themselves, fork on their own or have closed all descriptors.
+#include <string>
+
+#include <multiproc/multiproc.hpp>
+
+#include "support/each_start_method.hpp"
+#include "support/run_program.hpp"
+#include "support/temporary.hpp"
+
+namespace {
+
+namespace mp = multiproc;
+namespace test = mp::test;
+
+// What all of them must find; a death by a signal may go unseen where the host took the status.
+std::string expected(const std::string& killed) {
+    return "16 exited with code 0\n3 exited with code 0\n" + killed + "\nthrown exited with code 1\n1 4 9 \n";
+}
+
+class HygieneHost : public test::EachStartMethod {
+protected:
+    static std::string found_in(const std::string& mode) {
+        const test::TemporaryDirectory directory;
+        const std::string path = directory.file("found");
+        const test::ProgramResult result = test::run_program(
+            test::program_path("host_program_posix"), {{mode, std::string(to_string(mp::get_start_method())), path}, {}});
+        EXPECT_FALSE(result.timed_out);
+        EXPECT_EQ(result.status, mp::ExitStatus::exited(0)) << result.err;
+        EXPECT_EQ(result.err, "");
+        return test::read_file(path);
+    }
+    static void expect_right_statuses(const std::string& found) {
+        if (found.find("nobody saw") != std::string::npos) {
+            EXPECT_EQ(found, expected("ended in a way that nobody saw"));
+        } else {
+            EXPECT_EQ(found, expected("killed by SIGKILL"));
+        }
+    }
+};
+
+TEST_F(HygieneHost, that_ignores_sigchld_gets_right_statuses) { expect_right_statuses(found_in("ignores_sigchld")); }
+
+TEST_F(HygieneHost, that_reaps_every_child_gets_right_statuses) { expect_right_statuses(found_in("reaps_all")); }
+
+TEST_F(HygieneHost, that_closed_all_descriptors_gets_right_statuses) {
+    EXPECT_EQ(found_in("closed_all"), expected("killed by SIGKILL"));
+}
+
+TEST_F(HygieneHost, that_forks_on_its_own_finds_the_objects_inert_in_the_copy_and_may_start_new_ones_there) {
+    EXPECT_EQ(found_in("forks"), expected("killed by SIGKILL"));
+}
+
+}  // namespace

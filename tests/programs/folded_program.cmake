@@ -1,0 +1,13 @@
+# Only gold and lld fold functions, and MSVC's linker does by itself.
+include(CheckLinkerFlag)
+target_compile_options(folded_program PRIVATE $<$<CXX_COMPILER_ID:GNU,Clang,AppleClang>:-O2>)
+if(NOT WIN32 AND NOT APPLE)
+    target_compile_options(folded_program PRIVATE -ffunction-sections -fdata-sections)
+    foreach(linker gold lld)
+        check_linker_flag(CXX "-fuse-ld=${linker};LINKER:--icf=all" multiproc_icf_with_${linker})
+        if(multiproc_icf_with_${linker})
+            target_link_options(folded_program PRIVATE -fuse-ld=${linker} LINKER:--icf=all LINKER:--gc-sections)
+            break()
+        endif()
+    endforeach()
+endif()
