@@ -1,8 +1,8 @@
 # Finds what multiproc needs. The build and the installed package both include this file, so that both accept the same
 # systems: a CMake package of the dependency where there is one, else its headers anywhere on the include path.
 #
-# It provides the targets Boost::headers (with Boost.PFR, so 1.75 or newer), cereal::cereal and Threads::Threads, and
-# sets multiproc_DEPENDENCY_PROBLEM to a text if one of them is missing.
+# It provides the targets cereal::cereal and Threads::Threads, and sets multiproc_DEPENDENCY_PROBLEM to a text if one of
+# them is missing.
 
 set(multiproc_DEPENDENCY_PROBLEM "")
 
@@ -40,17 +40,11 @@ macro(_multiproc_find_headers target header package)
     endif()
 endmacro()
 
-_multiproc_find_headers(Boost::headers boost/pfr.hpp Boost 1.75)
 _multiproc_find_headers(cereal::cereal cereal/cereal.hpp cereal)
 if(TARGET Threads::Threads)
     _multiproc_make_global(Threads::Threads)
 endif()
 
-if(NOT TARGET Boost::headers)
-    string(APPEND multiproc_DEPENDENCY_PROBLEM
-        "multiproc needs the headers of Boost 1.75 or newer. Debian 12: apt-get install libboost1.81-dev; "
-        "newer Debian and Ubuntu: libboost-dev; Homebrew: brew install boost; vcpkg: the manifest names them.\n")
-endif()
 if(NOT TARGET cereal::cereal)
     string(APPEND multiproc_DEPENDENCY_PROBLEM
         "multiproc needs the headers of cereal. Debian and Ubuntu: apt-get install libcereal-dev; "

@@ -168,7 +168,7 @@ OS_CHILD(tells_signal_state) {
     sigset_t mask;
     ::pthread_sigmask(SIG_SETMASK, nullptr, &mask);
     for (int number = 1; number < 32; ++number) {
-        if (::sigismember(&mask, number) == 1) return static_cast<std::uint32_t>(number);
+        if (sigismember(&mask, number) == 1) return static_cast<std::uint32_t>(number);
         struct sigaction action {};
         ::sigaction(number, nullptr, &action);
         if (action.sa_handler != SIG_DFL) return 100 + static_cast<std::uint32_t>(number);
@@ -179,9 +179,9 @@ OS_CHILD(tells_signal_state) {
 TEST_P(OsPosix, SignalsAreReset) {
     sigset_t some;
     sigset_t before;
-    ::sigemptyset(&some);
-    ::sigaddset(&some, SIGUSR1);
-    ::sigaddset(&some, SIGTERM);
+    sigemptyset(&some);
+    sigaddset(&some, SIGUSR1);
+    sigaddset(&some, SIGTERM);
     ::pthread_sigmask(SIG_BLOCK, &some, &before);
     const auto old_pipe = ::signal(SIGPIPE, SIG_IGN);
     const auto old_user = ::signal(SIGUSR2, [](int) {});

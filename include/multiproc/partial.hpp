@@ -79,8 +79,10 @@ auto partial(F&& f, Args&&... args) {
         using Parameters = typename detail::Signature<Function>::Parameters;
         static_assert(sizeof...(Args) <= Parameters::size,
                       "multiproc: partial() got more arguments than the function has parameters");
-        return detail::bind_front_as(std::forward<F>(f), std::index_sequence_for<Args...>{},
-                                     static_cast<Parameters*>(nullptr), std::forward<Args>(args)...);
+        if constexpr (sizeof...(Args) <= Parameters::size) {
+            return detail::bind_front_as(std::forward<F>(f), std::index_sequence_for<Args...>{},
+                                         static_cast<Parameters*>(nullptr), std::forward<Args>(args)...);
+        }
     } else {
         return Partial<Function, std::decay_t<Args>...>{std::forward<F>(f), {std::forward<Args>(args)...}};
     }

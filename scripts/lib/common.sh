@@ -116,16 +116,16 @@ install_homebrew() {
 install_build_tools() {
     case $(platform) in
         debian)
-            install_debian g++ cmake ninja-build ccache 'libboost1.81-dev|libboost-dev' libcereal-dev libstb-dev \
+            install_debian g++ cmake ninja-build ccache libcereal-dev libstb-dev \
                 'libjpeg62-turbo-dev|libjpeg-turbo8-dev|libjpeg-dev'
             ;;
         macos)
             xcode-select -p >/dev/null 2>&1 || die "please install the command line tools first: xcode-select --install"
-            install_homebrew cmake ninja ccache boost cereal jpeg-turbo
+            install_homebrew cmake ninja ccache cereal jpeg-turbo
             ;;
         *)
             say "This system is unknown here, so nothing is installed. It must have: a C++20 compiler (GCC 12," \
-                "Clang 14 or newer), CMake 3.25, Ninja, the headers of Boost 1.75 or newer, of cereal and of stb," \
+                "Clang 14 or newer), CMake 3.25, Ninja, the headers of cereal and of stb," \
                 "and if possible libjpeg-turbo"
             ;;
     esac

@@ -73,7 +73,7 @@ SignalBlock::SignalBlock() noexcept {
     static_assert(sizeof(sigset_t) <= sizeof before_);
     sigset_t all;
     sigset_t before;
-    ::sigfillset(&all);
+    sigfillset(&all);
     ::pthread_sigmask(SIG_SETMASK, &all, &before);
     std::memcpy(before_, &before, sizeof before);
 }

@@ -90,7 +90,7 @@ Server::Server(Bootstrap bootstrap)
     for (const int number : {SIGINT, SIGQUIT, SIGHUP, SIGPIPE}) set_signal(number, SIG_IGN);
     set_signal(SIGCHLD, on_child_ended);
     sigset_t none;
-    ::sigemptyset(&none);
+    sigemptyset(&none);
     ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
 }
 

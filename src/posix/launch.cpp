@@ -164,7 +164,7 @@ void reset_signals(bool keep_hangup_ignored) noexcept {
         ::sigaction(number, &action, nullptr);
     }
     sigset_t none;
-    ::sigemptyset(&none);
+    sigemptyset(&none);
     ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
 }
 
@@ -277,11 +277,11 @@ void flush_streams() noexcept {
     // Writing into a pipe that nobody reads must not kill this process; its signal is taken back, as if it had been
     // ignored for the time of the call.
     sigset_t broken;
-    ::sigemptyset(&broken);
-    ::sigaddset(&broken, SIGPIPE);
+    sigemptyset(&broken);
+    sigaddset(&broken, SIGPIPE);
     sigset_t pending;
     ::sigpending(&pending);
-    const bool was_pending = ::sigismember(&pending, SIGPIPE) == 1;
+    const bool was_pending = sigismember(&pending, SIGPIPE) == 1;
     sigset_t before;
     ::pthread_sigmask(SIG_BLOCK, &broken, &before);
     for (std::ostream* stream : {&std::cout, &std::cerr, &std::clog}) {
@@ -299,7 +299,7 @@ void flush_streams() noexcept {
     std::fflush(stdout);
     std::fflush(stderr);
     ::sigpending(&pending);
-    if (!was_pending && ::sigismember(&pending, SIGPIPE) == 1) {
+    if (!was_pending && sigismember(&pending, SIGPIPE) == 1) {
         int number = 0;
         ::sigwait(&broken, &number);
     }

@@ -84,18 +84,18 @@ public:
     explicit Attributes(Role role) {
         FileActions::check(::posix_spawnattr_init(&attributes_));
         sigset_t all;
-        ::sigfillset(&all);
-        ::sigdelset(&all, SIGKILL);
-        ::sigdelset(&all, SIGSTOP);
+        sigfillset(&all);
+        sigdelset(&all, SIGKILL);
+        sigdelset(&all, SIGSTOP);
         // A program under nohup wants its children to outlive the terminal too; anything else starts as it is by default,
         // so that a signal right after the start does what it does to a program, whatever this one set up for itself.
         struct sigaction hangup {};
         ::sigaction(SIGHUP, nullptr, &hangup);
-        if (hangup.sa_handler == SIG_IGN) ::sigdelset(&all, SIGHUP);
+        if (hangup.sa_handler == SIG_IGN) sigdelset(&all, SIGHUP);
         ::posix_spawnattr_setsigdefault(&attributes_, &all);
         sigset_t mask;
-        ::sigemptyset(&mask);
-        if (role == Role::fork_server) ::sigaddset(&mask, SIGINT);  // until it can ignore it
+        sigemptyset(&mask);
+        if (role == Role::fork_server) sigaddset(&mask, SIGINT);  // until it can ignore it
         ::posix_spawnattr_setsigmask(&attributes_, &mask);
         int flags = POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK;
 #if defined(__APPLE__)

@@ -17,8 +17,9 @@
 #if defined(__linux__)
 #include <sched.h>
 #elif defined(__APPLE__)
-#include <libproc.h>
 #include <mach/mach.h>
+#include <sys/proc.h>
+#include <sys/sysctl.h>
 #endif
 
 namespace multiproc::os {
@@ -81,13 +82,15 @@ std::optional<ProcessFacts> facts_of(std::uint32_t pid) noexcept {
     facts.start = std::strtoull(next, nullptr, 10);
     return facts;
 #elif defined(__APPLE__)
-    proc_bsdinfo info{};
-    if (::proc_pidinfo(static_cast<int>(pid), PROC_PIDTBSDINFO, 0, &info, sizeof info) != static_cast<int>(sizeof info)) {
-        return std::nullopt;
-    }
+    // (proc_pidinfo does not know processes that have ended but are not reaped.)
+    int name[] = {CTL_KERN, KERN_PROC, KERN_PROC_PID, static_cast<int>(pid)};
+    kinfo_proc info{};
+    std::size_t size = sizeof info;
+    if (::sysctl(name, 4, &info, &size, nullptr, 0) != 0 || size == 0) return std::nullopt;
     ProcessFacts facts;
-    facts.start = info.pbi_start_tvsec * 1'000'000 + info.pbi_start_tvusec;
-    facts.is_zombie = info.pbi_status == SZOMB;
+    facts.start = static_cast<std::uint64_t>(info.kp_proc.p_starttime.tv_sec) * 1'000'000 +
+                  static_cast<std::uint64_t>(info.kp_proc.p_starttime.tv_usec);
+    facts.is_zombie = info.kp_proc.p_stat == SZOMB;
     return facts;
 #else
     (void)pid;

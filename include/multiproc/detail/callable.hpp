@@ -5,6 +5,7 @@
 
 #include <concepts>
 #include <functional>
+#include <iterator>
 #include <span>
 #include <string>
 #include <string_view>
@@ -15,6 +16,7 @@
 
 #include <multiproc/codec.hpp>
 #include <multiproc/config.hpp>
+#include <multiproc/errors.hpp>
 
 namespace multiproc {
 template <class F, class... Bound>
@@ -110,6 +112,10 @@ template <class F>
 concept Stateless = std::is_class_v<F> && std::is_empty_v<F> && std::is_default_constructible_v<F>;
 
 template <class F>
+inline constexpr bool accepted_callable = !is_std_function<F> && !std::is_member_pointer_v<F> &&
+                                          (FunctionPointer<F> || Stateless<F> || is_partial<F> || is_encodable_v<F>);
+
+template <class F>
 constexpr void assert_callable() {
     if constexpr (is_std_function<F>) {
         static_assert(always_false<F>,
@@ -135,6 +141,10 @@ constexpr void assert_callable() {
 MULTIPROC_API void require_function(const void* function);
 
 template <class P>
+inline constexpr bool accepted_parameter = !(std::is_lvalue_reference_v<P> && !std::is_const_v<std::remove_reference_t<P>>) &&
+                                           !std::is_pointer_v<std::remove_cvref_t<P>> && is_encodable_v<storage_t<P>>;
+
+template <class P>
 constexpr void assert_parameter() {
     using Plain = std::remove_cvref_t<P>;
     static_assert(!(std::is_lvalue_reference_v<P> && !std::is_const_v<std::remove_reference_t<P>>),
@@ -145,6 +155,10 @@ constexpr void assert_parameter() {
                   "the value itself, std::string for text, std::vector for an array, or std::unique_ptr<T>");
     if constexpr (!std::is_pointer_v<Plain>) assert_encodable<storage_t<P>>();
 }
+
+template <class R>
+inline constexpr bool accepted_result =
+    std::is_void_v<R> || (!std::is_reference_v<R> && !is_view<R> && !std::is_pointer_v<R> && is_encodable_v<R>);
 
 template <class R>
 constexpr void assert_result() {
@@ -176,7 +190,12 @@ struct ParametersOf<F, Args...> {
 template <class P>
 decltype(auto) pass(storage_t<P>& stored) {
     if constexpr (is_view<P>) {
-        return std::remove_cvref_t<P>(stored);
+        using View = std::remove_cvref_t<P>;
+        if constexpr (requires { View::extent; }) {
+            if (View::extent != std::dynamic_extent && View::extent != stored.size())
+                throw CodecError("multiproc: a std::span of fixed size got another number of elements");
+        }
+        return View(stored);
     } else if constexpr (std::is_lvalue_reference_v<P>) {
         return std::as_const(stored);
     } else {
@@ -199,50 +218,80 @@ struct Call<F, TypeList<Params...>> {
         return std::apply([&f](auto&... stored) -> decltype(auto) { return f(pass<Params>(stored)...); }, arguments);
     }
 
+    static constexpr bool accepts_parameters = (accepted_parameter<Params> && ...);
+    static constexpr bool callable = requires(F& f, storage_t<Params>&... stored) { f(pass<Params>(stored)...); };
+
     // Whether a call leaves the callable as it was.
     static constexpr bool pure = FunctionPointer<F> || requires(const F& f, storage_t<Params>&... stored) {
         f(pass<Params>(stored)...);
     };
 
-    static constexpr void check() {
-        assert_callable<F>();
-        (assert_parameter<Params>(), ...);
-    }
+    static constexpr void check_parameters() { (assert_parameter<Params>(), ...); }
 };
 
 template <class F, class... Args>
 using call_of = Call<std::decay_t<F>, typename ParametersOf<std::decay_t<F>, Args...>::type>;
 
+template <class C, std::size_t given>
+constexpr void assert_fit() {
+    static_assert(C::arity == given, "multiproc: the number of arguments does not match the function's parameters");
+    static_assert(C::arity != given || C::callable,
+                  "multiproc: the first argument must be something that can be called with the others: a function, a lambda "
+                  "without captures, an object with operator(), or multiproc::partial");
+}
+
 template <class C, class F>
 using raw_result_t = decltype(C::invoke(std::declval<F&>(), std::declval<typename C::Storage&>()));
 
-/// What `f(args...)` gives in a task. Errors in the user's code are reported here, in words, before anything else.
+// What was refused counts as returning nothing, so that the refusal is the only message.
+template <bool accepted, class C, class F>
+struct RawResult {
+    using type = void;
+};
+template <class C, class F>
+struct RawResult<true, C, F> {
+    using type = raw_result_t<C, F>;
+};
+
+/// What `f(args...)` gives in a task. Errors in the user's code are reported here, in words, and each once: whoever uses
+/// this makes nothing of a task that is not `sound`.
 template <class F, class... Args>
 struct TaskTraits {
     using Function = std::decay_t<F>;
     using Called = call_of<F, Args...>;
 
     static constexpr bool check() {
-        Called::check();
-        static_assert(Called::arity == sizeof...(Args),
-                      "multiproc: the number of arguments does not match the function's parameters");
+        assert_callable<Function>();
+        if constexpr (accepted_callable<Function>) {
+            Called::check_parameters();
+            if constexpr (Called::accepts_parameters) assert_fit<Called, sizeof...(Args)>();
+        }
         return true;
     }
     static_assert(check());
-    using Raw = raw_result_t<Called, Function>;
-    using Result = std::remove_cv_t<Raw>;
+    static constexpr bool accepted = accepted_callable<Function> && Called::accepts_parameters &&
+                                     Called::arity == sizeof...(Args) && Called::callable;
+    using Raw = typename RawResult<accepted, Called, Function>::type;
     static constexpr bool result_checked = (assert_result<Raw>(), true);
     static_assert(result_checked);
+
+    static constexpr bool sound = accepted && accepted_result<Raw>;
+    using Result = std::conditional_t<sound, std::remove_cv_t<Raw>, void>;
 };
 
 template <class F, class... Args>
 using task_result_t = typename TaskTraits<F, Args...>::Result;
 
+/// `argument` as the type that carries it. A std::span parameter takes whatever has contiguous elements of its type.
 template <class Target, class Arg>
 Target convert(Arg&& argument) {
-    static_assert(std::is_constructible_v<Target, Arg&&>,
-                  "multiproc: this argument does not convert to the function's parameter type");
-    return Target(std::forward<Arg>(argument));
+    if constexpr (std::is_constructible_v<Target, Arg&&>) {
+        return Target(std::forward<Arg>(argument));
+    } else if constexpr (requires { Target(std::data(argument), std::data(argument) + std::size(argument)); }) {
+        return Target(std::data(argument), std::data(argument) + std::size(argument));
+    } else {
+        static_assert(always_false<Arg>, "multiproc: this argument does not convert to the function's parameter type");
+    }
 }
 
 }  // namespace multiproc::detail

@@ -226,15 +226,20 @@ struct Task {
     static constexpr bool fixed_size_items = fixed_size_item<typename Called::Storage>;
 
     /// Throws std::invalid_argument for an empty function pointer.
-    static TaskTarget target(const Function& f) {
-        TaskTarget target{&TaskDescriptorOf<Function, Called>::value, CallableCodec<Function>::function(f)};
-        if constexpr (CallableCodec<Function>::has_function) require_function(target.function);
+    static TaskTarget target([[maybe_unused]] const Function& f) {
+        TaskTarget target;
+        if constexpr (Traits::sound) {
+            target = {&TaskDescriptorOf<Function, Called>::value, CallableCodec<Function>::function(f)};
+            if constexpr (CallableCodec<Function>::has_function) require_function(target.function);
+        }
         return target;
     }
-    static void write_callable(OutputBuffer& out, const Function& f) { CallableCodec<Function>::write(out, f); }
+    static void write_callable([[maybe_unused]] OutputBuffer& out, [[maybe_unused]] const Function& f) {
+        if constexpr (Traits::sound) CallableCodec<Function>::write(out, f);
+    }
     template <class... Given>
-    static void write_item(OutputBuffer& out, Given&&... given) {
-        encode_item<Called>(out, std::forward<Given>(given)...);
+    static void write_item([[maybe_unused]] OutputBuffer& out, [[maybe_unused]] Given&&... given) {
+        if constexpr (Traits::sound) encode_item<Called>(out, std::forward<Given>(given)...);
     }
 };
 

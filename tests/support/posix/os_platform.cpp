@@ -3,12 +3,15 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <system_error>
 #include <thread>
+
+#if defined(__linux__)
+#include <sys/syscall.h>
+#endif
 
 namespace multiproc::os::test {
 
