@@ -48,7 +48,7 @@ void PoolEngine::drain(Worker& worker) {
     while (!worker.is_broken) {
         ResultRingParent& ring = worker.child->results();
         const std::optional<ResultRingParent::Record> record = ring.peek();
-        if (!record && ring.is_sound()) break;
+        if (!record && ring.is_sound() && worker.child->tasks().is_sound()) break;
         // A worker that sends nonsense is ended; its running task fails with how it died, as after any death.
         if (!record || !accept(worker, *record)) {
             worker.is_broken = true;

@@ -128,12 +128,16 @@ void PoolEngine::bury(Worker& worker) {
 void PoolEngine::fail_running(Worker& worker, std::deque<Dispatch>& lost) {
     if (lost.empty() || lost.front().batch.call->is_internal) return;
     Dispatch& running = lost.front();
-    if (!worker.child->tasks().is_claimed(running.position)) return;
+    // What a worker that sent nonsense says about its progress is nothing to go by: none of the chunk is run again.
+    if (!worker.is_broken && !worker.child->tasks().is_claimed(running.position)) return;
+    const std::uint32_t failed = worker.is_broken ? running.batch.count - running.received : 1;
     CallState& call = *running.batch.call;
-    call.add_error(running.batch.first + running.received,
-                   std::make_exception_ptr(WorkerDied(worker.child->status(), worker.child->pid(), call.task->name)));
-    ++running.received;
-    outstanding_ -= std::min<std::uint64_t>(1, outstanding_);
+    for (std::uint32_t i = 0; i < failed; ++i, ++running.received) {
+        call.add_error(running.batch.first + running.received, std::make_exception_ptr(WorkerDied(
+                                                                   worker.child->status(), worker.child->pid(),
+                                                                   call.task->name)));
+    }
+    outstanding_ -= std::min<std::uint64_t>(failed, outstanding_);
     if (call.is_done()) notify_done();
 }
 

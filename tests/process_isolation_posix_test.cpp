@@ -261,9 +261,9 @@ TEST_F(ProcessIsolationPosix, a_child_starts_with_signals_as_a_program_does) {
     ignore.sa_handler = SIG_IGN;
     ::sigaction(SIGUSR1, &ignore, &before);
     sigset_t blocked, mask;
-    ::sigemptyset(&blocked);
-    ::sigaddset(&blocked, SIGUSR2);
-    ::sigaddset(&blocked, SIGTERM);
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGUSR2);
+    sigaddset(&blocked, SIGTERM);
     ::pthread_sigmask(SIG_BLOCK, &blocked, &mask);
     mp::Process p(signal_state);
     p.start();
