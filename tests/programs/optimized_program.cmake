@@ -1,6 +1,7 @@
+# MinGW's linker on Debian comes without the plugin that link-time optimisation needs, which the check does not notice.
 include(CheckIPOSupported)
 check_ipo_supported(RESULT multiproc_can_ipo LANGUAGES CXX)
-if(multiproc_can_ipo AND NOT MULTIPROC_SANITIZE)
+if(multiproc_can_ipo AND NOT MULTIPROC_SANITIZE AND NOT MINGW)
     set_target_properties(optimized_program PROPERTIES INTERPROCEDURAL_OPTIMIZATION ON)
 endif()
 target_compile_options(optimized_program PRIVATE $<$<CXX_COMPILER_ID:GNU,Clang,AppleClang>:-O2>)
