@@ -52,6 +52,7 @@ struct StartInfo {
     std::string name;
     std::string parent_name;
     bool daemon = false;
+    StartMethod start_method = StartMethod::automatic;  // for its own children
     std::string executable_build;  // empty: the child is meant to be another executable (set_executable)
     std::string executable_path;   // of the parent, where it differs from the child's
 };

@@ -18,6 +18,7 @@ StartInfo start_info(const ChildOptions& options) {
     info.name = options.name;
     info.parent_name = current_process().name;
     info.daemon = options.daemon;
+    info.start_method = get_start_method();
     if (!has_foreign_executable()) info.executable_build = os::main_module().build_id;
     return info;
 }

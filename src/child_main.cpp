@@ -1,13 +1,13 @@
 #include "child_main.hpp"
 
 #include <csignal>
-#include <cstdio>
 #include <exception>
 #include <utility>
 
 #include <multiproc/errors.hpp>
 
 #include "process_info.hpp"
+#include "process_state.hpp"
 #include "result_writer.hpp"
 #include "runtime.hpp"
 #include "task_ref.hpp"
@@ -97,6 +97,7 @@ private:
 };
 
 [[noreturn]] void leave(Channel& channel, std::uint32_t code) {
+    detail::ProcessRegistry::get().finish();  // its own children, as at the end of a program
     run_worker_exit_functions();
     os::flush_streams();
     channel.say_exit(ExitStatus::exited(code));
@@ -107,7 +108,7 @@ private:
     loop.run_next();
     const std::string& error = loop.error_text();
     // As Python does: the text goes to standard error, the exit status is 1, and `result()` throws it again.
-    if (!error.empty()) std::fprintf(stderr, "Process %s: %s\n", name.c_str(), error.c_str());
+    if (!error.empty()) os::print_error("Process " + name + ": " + error + "\n");
     leave(loop.channel(), error.empty() ? 0 : 1);
 }
 
@@ -116,6 +117,7 @@ private:
 void run_child_main(ChildEnd end, const StartInfo& info) {
     const ControlBlock& control = end.channel.control();
     set_process_info({info.name, os::current_pid(), info.daemon}, {info.parent_name, control.parent_pid, false});
+    set_start_method(info.start_method);
     ChildLoop loop(std::move(end));
     loop.channel().set_phase(Phase::running);
     if (control.role == Role::process) run_process(loop, info.name);

@@ -211,6 +211,8 @@ void settle(Bootstrap& bootstrap, const std::string& name);
 [[noreturn]] void exit_now(std::uint32_t code) noexcept;
 // Flushes the standard streams of C and C++; closed or broken ones do no harm.
 void flush_streams() noexcept;
+// Writes `text` to standard error; a closed or broken one does no harm.
+void print_error(const std::string& text) noexcept;
 // Ends what this process runs for its children (the fork server, the watching thread), at the end of the program.
 void shut_down_launching() noexcept;
 // In a copy of this process that the host forked on its own, or that `fork` made: forgets what the original runs.

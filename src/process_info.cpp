@@ -1,6 +1,5 @@
 #include "process_info.hpp"
 
-#include <cstdio>
 #include <cstdlib>
 #include <mutex>
 #include <utility>
@@ -71,7 +70,7 @@ void run_worker_exit_functions() noexcept {
         try {
             function();
         } catch (...) {
-            std::fprintf(stderr, "multiproc: a function of at_worker_exit threw %s\n", current_exception_text().c_str());
+            os::print_error("multiproc: a function of at_worker_exit threw " + current_exception_text() + "\n");
         }
     }
 }

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <stdexcept>
+#include <utility>
 
 #include <multiproc/errors.hpp>
 
@@ -16,6 +17,10 @@ namespace {
 
 // The one call of a process.
 constexpr std::uint64_t call_id = 1;
+
+[[noreturn]] void throw_started() {
+    throw std::logic_error("multiproc: this Process was started already; make a new one to run it again");
+}
 
 }  // namespace
 
@@ -51,10 +56,13 @@ void ProcessState::require_usable() {
 void ProcessState::require_started() {
     require_usable();
     const std::lock_guard lock(ProcessRegistry::get().mutex);
-    if (!child_) throw std::logic_error("multiproc: this Process has not been started; call start() first");
+    if (!is_started_locked()) throw std::logic_error("multiproc: this Process has not been started; call start() first");
 }
 
 void ProcessState::set_target(TaskTarget target) {
+    require_usable();
+    const std::lock_guard lock(ProcessRegistry::get().mutex);
+    if (starting_ || is_started_locked()) throw_started();
     target_ = target;
     message_.reset();
 }
@@ -86,8 +94,7 @@ void ProcessState::start() {
     ChildOptions options;
     {
         const std::lock_guard lock(registry.mutex);
-        if (starting_ || child_)
-            throw std::logic_error("multiproc: this Process was started already; make a new one to run it again");
+        if (starting_ || is_started_locked()) throw_started();
         starting_ = true;
         options.name = name_locked();
         if (!registry.at_exit_registered_) {
@@ -121,7 +128,7 @@ void ProcessState::start() {
             std::erase(registry.running, self);
             registry.ended.notify_all();
         };
-        auto child = std::make_unique<Child>(std::move(options));
+        auto child = std::make_shared<Child>(std::move(options));
         child->send(call);  // its ring is empty, so there is room
 
         const std::lock_guard lock(registry.mutex);
@@ -148,19 +155,37 @@ bool ProcessState::await_end(os::Deadline deadline) {
 
 void ProcessState::signal(os::Signal signal) {
     require_started();
-    child_->signal(signal);
+    std::shared_ptr<Child> child;
+    {
+        const std::lock_guard lock(ProcessRegistry::get().mutex);
+        child = child_;
+    }
+    if (child) child->signal(signal);
+}
+
+std::shared_ptr<Child> ProcessState::release_child_locked() noexcept {
+    if (child_) {
+        pid_ = child_->pid();
+        status_ = child_->status();
+    }
+    return std::exchange(child_, nullptr);
 }
 
 void ProcessState::close() {
     if (owner_ != os::current_pid()) require_usable();
     ProcessRegistry& registry = ProcessRegistry::get();
+    // Destroyed after the lock is left.
+    std::shared_ptr<Child> child;
+    std::shared_ptr<const Result> result;
     const std::lock_guard lock(registry.mutex);
     if (closed_) return;
-    if (child_ && !ended_.load(std::memory_order_relaxed)) {
+    if (starting_ || (child_ && !ended_.load(std::memory_order_relaxed))) {
         throw std::logic_error(
             "multiproc: a Process cannot be closed while it runs; join() it, or terminate() it first");
     }
     closed_ = true;
+    child = release_child_locked();
+    result = std::move(result_);
     message_.reset();
 }
 
@@ -173,14 +198,14 @@ bool ProcessState::is_alive() {
 std::optional<ExitStatus> ProcessState::exit_status() {
     require_usable();
     const std::lock_guard lock(ProcessRegistry::get().mutex);
-    if (!child_ || !ended_.load(std::memory_order_relaxed)) return std::nullopt;
-    return child_->status();
+    if (!is_started_locked() || !ended_.load(std::memory_order_relaxed)) return std::nullopt;
+    return child_ ? child_->status() : status_;
 }
 
 std::uint32_t ProcessState::pid() {
     require_usable();
     const std::lock_guard lock(ProcessRegistry::get().mutex);
-    return child_ ? child_->pid() : 0;
+    return child_ ? child_->pid() : pid_;
 }
 
 std::string ProcessState::name() {
@@ -191,48 +216,67 @@ std::string ProcessState::name() {
 
 void ProcessState::read_result(void (*read)(InputBuffer&, void*), void* context) {
     await_end(os::never);
-    {
-        const std::lock_guard lock(result_mutex_);
-        if (!collected_) collect_result();
-        collected_ = true;
-    }
-    if (error_) std::rethrow_exception(error_);
-    InputBuffer in(segment_ ? std::span<const std::byte>(segment_->data() + segment_payload, segment_bytes_)
-                            : std::span<const std::byte>(bytes_));
+    const std::shared_ptr<const Result> result = collect_result();
+    if (result->error) std::rethrow_exception(result->error);
+    InputBuffer in(result->segment
+                       ? std::span<const std::byte>(result->segment->data() + segment_payload, result->segment_bytes)
+                       : std::span<const std::byte>(result->bytes));
     read(in, context);
 }
 
+std::shared_ptr<const ProcessState::Result> ProcessState::collect_result() {
+    const std::lock_guard collecting(collecting_);
+    std::mutex& mutex = ProcessRegistry::get().mutex;
+    std::shared_ptr<Child> child;
+    {
+        const std::lock_guard lock(mutex);
+        if (closed_) throw ClosedError("multiproc: this Process is closed");
+        if (result_) return result_;
+        child = child_;
+    }
+    std::shared_ptr<const Result> result = result_of(*child);
+    const std::lock_guard lock(mutex);
+    if (!closed_) result_ = result;
+    release_child_locked();
+    message_.reset();
+    return result;
+}
+
 // Takes the one result out of the channel. The child has ended, so nothing changes there any more.
-void ProcessState::collect_result() {
-    const std::optional<ResultRingParent::Record> record = child_->results().peek();
+std::shared_ptr<const ProcessState::Result> ProcessState::result_of(Child& child) const {
+    auto result = std::make_shared<Result>();
+    const std::optional<ResultRingParent::Record> record = child.results().peek();
     if (!record) {
-        if (child_->phase() == Phase::launched || child_->phase() == Phase::wrong_build) {
-            error_ = std::make_exception_ptr(BootstrapError(
-                "multiproc: the child process " + to_string(child_->status()) +
+        // One that left on its own before it came to run the task could not become a child. A signal may come at any time.
+        if ((child.phase() == Phase::launched || child.phase() == Phase::wrong_build) &&
+            child.status().kind() == ExitStatus::Kind::exited) {
+            result->error = std::make_exception_ptr(BootstrapError(
+                "multiproc: the child process " + to_string(child.status()) +
                 " before it came to run anything; main() must call multiproc::freeze_support() as its first line, and the "
                 "executable must not be replaced while the program runs (the child's standard error says more)"));
         } else {
-            error_ = std::make_exception_ptr(WorkerDied(child_->status(), child_->pid(), task_name_));
+            result->error = std::make_exception_ptr(WorkerDied(child.status(), child.pid(), task_name_));
         }
-        return;
+        return result;
     }
     try {
-        const ResultMessage message = read_result_record(*record, *child_);
+        const ResultMessage message = read_result_record(*record, child);
         if (message.id != call_id || message.first != 0 || message.count != 1)
             throw CodecError("multiproc: the child sent something that is no result");
         if (message.is_error) {
             InputBuffer in(message.bytes());
-            error_ = decode_exception(in);
+            result->error = decode_exception(in);
         } else if (message.segment) {
-            segment_ = message.segment;
-            segment_bytes_ = message.size;
+            result->segment = message.segment;
+            result->segment_bytes = message.size;
         } else {
             const std::span<const std::byte> bytes = message.bytes();
-            bytes_.assign(bytes.begin(), bytes.end());
+            result->bytes.assign(bytes.begin(), bytes.end());
         }
     } catch (...) {
-        error_ = std::current_exception();
+        result->error = std::current_exception();
     }
+    return result;
 }
 
 }  // namespace multiproc::detail

@@ -66,9 +66,21 @@ public:
     void require_usable();
 
 private:
+    // What came back, as long as somebody may ask for it.
+    struct Result {
+        std::exception_ptr error;
+        std::vector<std::byte> bytes;
+        std::shared_ptr<os::Segment> segment;
+        std::size_t segment_bytes = 0;
+    };
+
     os::Handle open_redirect(const Redirect& redirect) const;
     const std::string& name_locked();
-    void collect_result();
+    bool is_started_locked() const noexcept { return child_ || pid_ != 0; }
+    // Lets go of the child's handles, once it has ended and nothing more is wanted of it.
+    std::shared_ptr<Child> release_child_locked() noexcept;
+    std::shared_ptr<const Result> collect_result();
+    std::shared_ptr<const Result> result_of(Child& child) const;
 
     ProcessOptions options_;
     const std::uint32_t owner_;
@@ -79,17 +91,14 @@ private:
     // Guarded by the registry's mutex.
     bool starting_ = false;
     bool closed_ = false;
-    std::unique_ptr<Child> child_;
+    std::shared_ptr<Child> child_;
+    std::uint32_t pid_ = 0;  // this and the status: once the child was released
+    ExitStatus status_;
     std::string task_name_;
+    std::shared_ptr<const Result> result_;
     std::atomic<bool> ended_{false};
 
-    // The result, taken out of the channel by the first reader.
-    std::mutex result_mutex_;
-    bool collected_ = false;
-    std::exception_ptr error_;
-    std::vector<std::byte> bytes_;
-    std::shared_ptr<os::Segment> segment_;
-    std::size_t segment_bytes_ = 0;
+    std::mutex collecting_;  // the first reader takes the result out of the channel
 };
 
 }  // namespace multiproc::detail

@@ -100,8 +100,7 @@ std::string check_build(const StartInfo& info) {
 }
 
 [[noreturn]] void fail_bootstrap(const std::string& text) {
-    std::fputs(text.c_str(), stderr);
-    std::fflush(stderr);
+    os::print_error(text);
     os::exit_now(failed_bootstrap_code);
 }
 

@@ -113,8 +113,13 @@ ExitWatch::ExitWatch() {
     std::tie(wake_reader_, wake_writer_) = make_pipe();
     for (const int end : {fd_of(wake_reader_), fd_of(wake_writer_)}) ::fcntl(end, F_SETFL, O_NONBLOCK);
     const SignalBlock block;  // the program's signals are for the program's threads
+    std::unique_lock lock(mutex_);
     thread_ = std::thread([this] { run(); });
+    // Until it sleeps, so that a fork right after this call does not find it in the middle of its first allocations.
+    began_.wait(lock, [this] { return is_running_; });
 }
+
+std::unique_lock<std::mutex> ExitWatch::pause() { return std::unique_lock(mutex_); }
 
 ExitWatch::~ExitWatch() {
     {
@@ -263,6 +268,10 @@ void ExitWatch::run() noexcept {
         bool inexact = false;
         {
             const std::lock_guard lock(mutex_);
+            if (!is_running_) {
+                is_running_ = true;
+                began_.notify_all();
+            }
             if (stop_) return;
             reports.swap(due_);
             entries.assign(1, {fd_of(wake_reader_), POLLIN, 0});
@@ -290,8 +299,12 @@ void ExitWatch::run() noexcept {
             while (retry([&] { return ::read(fd_of(wake_reader_), bytes, sizeof bytes); }) > 0) {
             }
         }
-        if (count >= 0) {
+        {
             const std::lock_guard lock(mutex_);
+            if (count < 0) {  // interrupted: nothing is known about the entries
+                polled.clear();
+                polled_servers.clear();
+            }
             for (std::size_t i = 0; i < polled_servers.size(); ++i) {
                 if (entries[1 + i].revents == 0) continue;
                 const auto server = std::find_if(servers_.begin(), servers_.end(), [&](const Server& candidate) {
@@ -314,10 +327,10 @@ void ExitWatch::run() noexcept {
                     finish(static_cast<std::size_t>(child - children_.begin()), *status, reports);
                 }
             }
+            // The thread keeps nothing of a child when it reports the end.
+            polled.clear();
+            polled_servers.clear();
         }
-        // The thread keeps nothing of a child when it reports the end.
-        polled.clear();
-        polled_servers.clear();
         for (Report& report : reports) {
             const Report last = std::move(report);
             last.on_exit(last.status);

@@ -4,6 +4,7 @@
 #include <sys/types.h>
 #include <sys/wait.h>
 
+#include <condition_variable>
 #include <functional>
 #include <map>
 #include <memory>
@@ -76,6 +77,9 @@ public:
     void add(std::shared_ptr<Watched> child);
     // From now on takes the statuses that the server sends, also those of children that are added later.
     void add_server(std::shared_ptr<ServerConnection> server);
+    // Keeps the thread from its work, and so from allocating memory, as long as the result lives. For the time of a fork:
+    // sanitizers' allocators, unlike the system's, are left locked in the copy.
+    std::unique_lock<std::mutex> pause();
     // In a copy of the process: closes what the thread of the original uses.
     void close_descriptors() noexcept;
 
@@ -102,6 +106,8 @@ private:
     std::vector<Server> servers_;
     std::vector<Report> due_;  // ends that `add` found
     bool stop_ = false;
+    bool is_running_ = false;
+    std::condition_variable began_;
 
     Handle wake_reader_, wake_writer_;
     std::thread thread_;

@@ -127,6 +127,7 @@ std::shared_ptr<Watched> launch_by_fork(const Launch& request, std::function<voi
     {
         // Signals wait until settle: the copy of the program's handlers is not meant to run in the child.
         SignalBlock block;
+        const auto pause = watch.pause();
         const DescriptorLock lock;
         pid = ::fork();
         error = errno;
@@ -273,17 +274,43 @@ void settle(Bootstrap& bootstrap, const std::string& name) {
 
 void exit_now(std::uint32_t code) noexcept { ::_exit(static_cast<int>(code)); }
 
+namespace {
+
+// Writing into a pipe that nobody reads must not kill this process: for its lifetime the signal is held back, and what
+// came meanwhile is taken away, as if it had been ignored.
+class BrokenPipesAreErrors {
+public:
+    BrokenPipesAreErrors() noexcept {
+        ::sigemptyset(&broken_);
+        ::sigaddset(&broken_, SIGPIPE);
+        was_pending_ = is_pending();
+        ::pthread_sigmask(SIG_BLOCK, &broken_, &before_);
+    }
+    ~BrokenPipesAreErrors() {
+        if (!was_pending_ && is_pending()) {
+            int number = 0;
+            ::sigwait(&broken_, &number);
+        }
+        ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+    }
+    BrokenPipesAreErrors(const BrokenPipesAreErrors&) = delete;
+    BrokenPipesAreErrors& operator=(const BrokenPipesAreErrors&) = delete;
+
+private:
+    static bool is_pending() noexcept {
+        sigset_t pending;
+        ::sigpending(&pending);
+        return ::sigismember(&pending, SIGPIPE) == 1;
+    }
+
+    sigset_t broken_{}, before_{};
+    bool was_pending_ = false;
+};
+
+}  // namespace
+
 void flush_streams() noexcept {
-    // Writing into a pipe that nobody reads must not kill this process; its signal is taken back, as if it had been
-    // ignored for the time of the call.
-    sigset_t broken;
-    sigemptyset(&broken);
-    sigaddset(&broken, SIGPIPE);
-    sigset_t pending;
-    ::sigpending(&pending);
-    const bool was_pending = sigismember(&pending, SIGPIPE) == 1;
-    sigset_t before;
-    ::pthread_sigmask(SIG_BLOCK, &broken, &before);
+    const BrokenPipesAreErrors guard;
     for (std::ostream* stream : {&std::cout, &std::cerr, &std::clog}) {
         try {
             stream->flush();
@@ -298,12 +325,12 @@ void flush_streams() noexcept {
     }
     std::fflush(stdout);
     std::fflush(stderr);
-    ::sigpending(&pending);
-    if (!was_pending && sigismember(&pending, SIGPIPE) == 1) {
-        int number = 0;
-        ::sigwait(&broken, &number);
-    }
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+void print_error(const std::string& text) noexcept {
+    const BrokenPipesAreErrors guard;
+    std::fputs(text.c_str(), stderr);
+    std::fflush(stderr);
 }
 
 }  // namespace multiproc::os

@@ -116,4 +116,10 @@ void flush_streams() noexcept {
     std::fflush(nullptr);
 }
 
+void print_error(const std::string& text) noexcept {
+    const BadDescriptorsAreErrors guard;
+    std::fputs(text.c_str(), stderr);
+    std::fflush(stderr);
+}
+
 }  // namespace multiproc::os

@@ -1,14 +1,12 @@
 // Programs that end in different ways while they have a pool; the first argument says which. They print the pids of their
 // workers, one a line, then "ready".
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
+#include <ranges>
 #include <string>
 
 #include <multiproc/multiproc.hpp>
 
-#include "support/each_start_method.hpp"
 #include "support/gate.hpp"
 
 namespace {
@@ -38,7 +36,8 @@ void use(mp::Pool& pool) {
 
 int main(int argc, char** argv) {
     mp::freeze_support();
-    mp::set_start_method(mp::test::method_under_test());
+    const char* method = std::getenv("MULTIPROC_TEST_START_METHOD");
+    if (method != nullptr && *method != '\0') mp::set_start_method(mp::start_method_from(method));
     const std::string mode = argc > 1 ? argv[1] : "";
     const std::string gate = argc > 2 ? argv[2] : "";
     if (mode == "static") {

@@ -29,7 +29,8 @@ void try_process() {
     try {
         mp::Process p(forty_two);
         p.start();
-        std::cout << "result " << p.result() << std::endl;
+        const int result = p.result();
+        std::cout << "result " << result << std::endl;
     } catch (const mp::BootstrapError& error) {
         std::cout << "BootstrapError" << std::endl;
         std::cerr << error.what() << std::endl;
@@ -44,7 +45,8 @@ void try_process() {
 void try_pool() {
     try {
         mp::Pool pool({.workers = 2});
-        std::cout << "result " << pool.apply(forty_two) << std::endl;
+        const int result = pool.apply(forty_two);
+        std::cout << "result " << result << std::endl;
     } catch (const mp::BootstrapError& error) {
         std::cout << "BootstrapError" << std::endl;
         std::cerr << error.what() << std::endl;

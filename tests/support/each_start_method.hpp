@@ -9,8 +9,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <thread>
 
@@ -47,9 +49,9 @@ protected:
         Process<void> first([] {});
         first.start();
         first.join();
+        const std::uint32_t pid = first.pid();
         first.close();
-        // The last of it may still be on its way out.
-        holds_soon([] { return descendants().size() <= permanent_processes(); });
+        ASSERT_TRUE(holds_soon([pid] { return std::ranges::count(descendants(), pid) == 0; }));
         handles_ = open_handles();
         processes_ = descendants().size();
     }
@@ -70,8 +72,6 @@ protected:
     }
 
 private:
-    static std::size_t permanent_processes() { return get_start_method() == StartMethod::forkserver ? 1 : 0; }
-
     std::size_t handles_ = 0;
     std::size_t processes_ = 0;
 };
