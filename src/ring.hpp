@@ -42,11 +42,11 @@ struct RecordHead {
 };
 
 struct SegmentRef {
-    std::uint64_t token;  // the handle's, where the receiver does not have it yet; else 0
+    std::uint64_t token;  // by which the receiver asks for the handle, if it was sent with this message
     std::uint64_t bytes;  // of the message in it
     std::uint64_t size;   // of the whole segment
-    std::uint32_t place;  // where the receiver keeps it for later; SegmentCache::places for one that is used once
-    std::uint32_t unused;
+    std::uint32_t place;  // where the receiver keeps it for later; segment_places for one that is used once
+    std::uint32_t has_handle;
 };
 
 struct CallRecord {

@@ -49,6 +49,7 @@ SegmentRef SegmentPeer::refer(const SegmentLease& lease, std::size_t bytes, os::
     ref.place = lease.place;
     if (lease.place >= segment_places || known_[lease.place] != lease.generation) {
         ref.token = link.send(lease.segment->handle());
+        ref.has_handle = 1;
         if (lease.place < segment_places) known_[lease.place] = lease.generation;
     }
     return ref;
@@ -56,7 +57,7 @@ SegmentRef SegmentPeer::refer(const SegmentLease& lease, std::size_t bytes, os::
 
 std::shared_ptr<os::Segment> SegmentStore::open(const SegmentRef& ref, os::HandleLink& link) {
     std::shared_ptr<os::Segment> segment;
-    if (ref.token != 0) {
+    if (ref.has_handle != 0) {
         segment = std::make_shared<os::Segment>(
             os::Segment::adopt(link.receive(ref.token), static_cast<std::size_t>(ref.size)));
         if (ref.place < segment_places) places_[ref.place] = segment;

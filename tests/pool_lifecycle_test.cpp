@@ -232,6 +232,7 @@ TEST_F(PoolLifecycle, AHundredPoolsInARowLeaveNothing) {
 }
 
 TEST_F(PoolLifecycle, TwoHundredWorkersWork) {
+    allow_sleepers(200);
     mp::Pool pool(200);
     const std::vector<std::uint32_t> pids = pool.map([](int) { return own_pid(); }, std::views::iota(0, 2000), 1);
     EXPECT_EQ(pids.size(), 2000u);
