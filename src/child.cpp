@@ -43,6 +43,15 @@ private:
 
 Child::Child(ChildOptions options) : exit_(std::make_shared<Exit>()) {
     require_reentry();
+    try {
+        start(std::move(options));
+    } catch (const std::system_error& error) {
+        throw StartError(std::string("multiproc: the system did not start a process (") + error.what() +
+                         "); a limit on processes, memory or open files may be reached, or the executable may be gone");
+    }
+}
+
+void Child::start(ChildOptions options) {
     Runtime& runtime = Runtime::get();
     PendingEntry entry(runtime);
 
@@ -74,12 +83,7 @@ Child::Child(ChildOptions options) : exit_(std::make_shared<Exit>()) {
     launch.env = std::move(options.env);
     launch.forked = [](os::Bootstrap bootstrap) { run_child(std::move(bootstrap)); };
 
-    try {
-        process_ = os::launch(launch, [exit = exit_](ExitStatus status) { ended(exit, status); });
-    } catch (const std::system_error& error) {
-        throw StartError(std::string("multiproc: the system did not start a process (") + error.what() +
-                         "); a limit on processes, memory or open files may be reached, or the executable may be gone");
-    }
+    process_ = os::launch(launch, [exit = exit_](ExitStatus status) { ended(exit, status); });
     entry.keep();
     try {
         link_->connect(*process_);

@@ -64,7 +64,7 @@ public:
     Phase phase() const noexcept { return exit_->channel.phase(); }
 
     // Writes the call into the ring and wakes the child if it sleeps; its position in the ring, or nothing if the ring
-    // has no room now.
+    // has no room now. Throws std::system_error if the arguments' segment cannot be handed over: the child has ended.
     std::optional<std::uint64_t> send(const CallMessage& message);
     // False if the ring has no room now.
     bool send_stop();
@@ -86,6 +86,7 @@ private:
         ExitStatus status;
         std::function<void()> on_exit;
     };
+    void start(ChildOptions options);
     static void ended(const std::shared_ptr<Exit>& exit, ExitStatus status) noexcept;
 
     std::shared_ptr<Exit> exit_;

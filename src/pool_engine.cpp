@@ -1,6 +1,7 @@
 #include "pool_engine.hpp"
 
 #include <stdexcept>
+#include <system_error>
 
 #include <multiproc/errors.hpp>
 
@@ -74,8 +75,14 @@ void PoolEngine::start_locked(std::unique_lock<std::mutex>& lock) {
                                  service_slot_);
         }
         while (started.size() < settings_.workers) started.push_back(start_worker());
+    } catch (const std::system_error& error) {
+        failure = std::make_exception_ptr(
+            StartError(std::string("multiproc: the pool cannot start (") + error.what() +
+                       "); a limit on memory or open files may be reached"));
     } catch (...) {
         failure = std::current_exception();
+    }
+    if (failure) {
         for (const auto& worker : started) worker->child->signal(os::Signal::kill);
         await_exits();
         const std::lock_guard exits(exits_mutex_);

@@ -1,6 +1,7 @@
 // Tasks out, results in.
 #include <algorithm>
 #include <cmath>
+#include <system_error>
 
 #include <multiproc/errors.hpp>
 
@@ -198,7 +199,12 @@ bool PoolEngine::dispatch(Worker& worker, Batch& batch) {
     message.task = call.task.get();
     message.id = next_id_;
     message.count = count;
-    const std::optional<std::uint64_t> position = worker.child->send(message);
+    std::optional<std::uint64_t> position;
+    try {
+        position = worker.child->send(message);
+    } catch (const std::system_error&) {
+        // It has ended, which will be known in a moment; or no more handles can be on their way to it for now.
+    }
     if (!position) return false;
 
     Dispatch sent;

@@ -1,5 +1,6 @@
 #include "process_info.hpp"
 
+#include <atomic>
 #include <cstdlib>
 #include <mutex>
 #include <utility>
@@ -16,12 +17,16 @@ struct Identity {
     ProcessInfo parent;
     bool is_child = false;
     std::vector<std::function<void()>> at_exit;
+    Identity* original = nullptr;  // of the process that this one is a copy of: kept reachable for leak checkers
 };
 
-Identity& identity() {
-    static auto& instance = *new Identity;  // never destroyed: asked until the last instruction
-    return instance;
+// Never destroyed: asked until the last instruction.
+std::atomic<Identity*>& current_identity() {
+    static std::atomic<Identity*> current{new Identity};
+    return current;
 }
+
+Identity& identity() { return *current_identity().load(std::memory_order_acquire); }
 
 }  // namespace
 
@@ -49,12 +54,14 @@ void at_worker_exit(std::function<void()> function) {
 }
 
 void set_process_info(ProcessInfo self, ProcessInfo parent) {
-    Identity& id = identity();
-    const std::lock_guard lock(id.mutex);
-    id.self = std::move(self);
-    id.parent = std::move(parent);
-    id.is_child = true;
-    id.at_exit.clear();  // after a plain fork: they belong to the parent
+    // After a plain fork the exit functions belong to the parent, and one of its threads may have held the mutex: the old
+    // one is left as it is.
+    auto* const fresh = new Identity;
+    fresh->self = std::move(self);
+    fresh->parent = std::move(parent);
+    fresh->is_child = true;
+    fresh->original = &identity();
+    current_identity().store(fresh, std::memory_order_release);
 }
 
 void run_worker_exit_functions() noexcept {

@@ -9,6 +9,7 @@
 #include <multiproc/errors.hpp>
 
 #include "error_transport.hpp"
+#include "per_process.hpp"
 #include "result_record.hpp"
 #include "runtime.hpp"
 
@@ -24,18 +25,7 @@ constexpr std::uint64_t call_id = 1;
 
 }  // namespace
 
-ProcessRegistry& ProcessRegistry::get() {
-    static std::atomic<ProcessRegistry*> current{nullptr};  // never destroyed, and left behind in a forked copy
-    const std::uint32_t pid = os::current_pid();
-    ProcessRegistry* registry = current.load(std::memory_order_acquire);
-    while (registry == nullptr || registry->pid != pid) {
-        auto* fresh = new ProcessRegistry;
-        fresh->pid = pid;
-        if (current.compare_exchange_strong(registry, fresh, std::memory_order_acq_rel)) return *fresh;
-        delete fresh;
-    }
-    return *registry;
-}
+ProcessRegistry& ProcessRegistry::get() { return of_this_process<ProcessRegistry>(); }
 
 void ProcessRegistry::finish() noexcept {
     std::unique_lock lock(mutex);
@@ -129,7 +119,11 @@ void ProcessState::start() {
             registry.ended.notify_all();
         };
         auto child = std::make_shared<Child>(std::move(options));
-        child->send(call);  // its ring is empty, so there is room
+        try {
+            child->send(call);  // its ring is empty, so there is room
+        } catch (const std::system_error&) {
+            child->signal(os::Signal::kill);  // it cannot get its arguments, most likely because it has ended; see result()
+        }
 
         const std::lock_guard lock(registry.mutex);
         child_ = std::move(child);

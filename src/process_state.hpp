@@ -24,7 +24,6 @@ public:
     std::mutex mutex;
     std::condition_variable ended;                       // some process has ended
     std::vector<std::shared_ptr<ProcessState>> running;  // in the order of their start
-    std::uint32_t pid = 0;
 
     std::uint32_t next_number() noexcept { return ++count_; }
     // Python's rules at the end of a program: daemons are terminated, the others awaited.

@@ -83,8 +83,13 @@ ArrivalGuard arrival_guard;
 
 std::atomic<bool> arrived{false};
 
-std::mutex executable_mutex;
-std::string* executable = nullptr;  // never destroyed
+// What set_executable named. Those of before are never freed, as another thread may be reading one; and there is no mutex,
+// as a copy made by fork could find it locked for ever.
+struct Executable {
+    std::string path;
+    const Executable* before;
+};
+std::atomic<const Executable*> executable{nullptr};
 
 // Handles that every child gets, in this order; the parking lot's follow.
 enum HandleOrder : std::size_t { channel_handle, link_handle, runtime_handle, doorbell_handle, fixed_handles };
@@ -115,14 +120,14 @@ void freeze_support() {
 }
 
 void set_executable(const std::string& path) {
-    const std::lock_guard lock(executable_mutex);
-    if (executable == nullptr) executable = new std::string;
-    *executable = path;
+    auto* const next = new Executable{path, executable.load(std::memory_order_acquire)};
+    while (!executable.compare_exchange_weak(next->before, next, std::memory_order_acq_rel)) {
+    }
 }
 
 std::string child_executable() {
-    const std::lock_guard lock(executable_mutex);
-    return executable == nullptr ? std::string() : *executable;
+    const Executable* const current = executable.load(std::memory_order_acquire);
+    return current == nullptr ? std::string() : current->path;
 }
 
 bool has_foreign_executable() { return !child_executable().empty(); }

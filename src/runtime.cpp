@@ -1,7 +1,7 @@
 #include "runtime.hpp"
 
 #include <algorithm>
-#include <mutex>
+#include <atomic>
 
 #include <multiproc/errors.hpp>
 
@@ -22,8 +22,9 @@ struct ProcessEntry {
 // The owner's index + 1, or 0.
 using SlotOwner = std::atomic<std::uint32_t>;
 
-std::mutex instance_mutex;
-Runtime* instance = nullptr;  // never destroyed: threads of the library may outlive main
+// Never destroyed: threads of the library may outlive main. No mutex guards it, since a copy made by fork could find that
+// locked for ever.
+std::atomic<Runtime*> instance{nullptr};
 
 }  // namespace
 
@@ -42,14 +43,17 @@ Runtime::Tables& Runtime::tables() const noexcept {
 }
 
 Runtime& Runtime::get() {
-    const std::lock_guard lock(instance_mutex);
-    if (instance != nullptr && instance->pid_ == os::current_pid()) return *instance;
-    if (instance != nullptr) os::forget_launching();  // the original goes on with its own; here it is left unused
-    std::unique_ptr<Runtime> runtime(new Runtime(os::Segment::create(segment_size), os::ParkingLot::create()));
-    runtime->self_ = runtime->add_process();
-    runtime->enter(runtime->self_);
-    instance = runtime.release();
-    return *instance;
+    Runtime* known = instance.load(std::memory_order_acquire);
+    while (known == nullptr || known->pid_ != os::current_pid()) {
+        std::unique_ptr<Runtime> runtime(new Runtime(os::Segment::create(segment_size), os::ParkingLot::create()));
+        runtime->self_ = runtime->add_process();
+        runtime->enter(runtime->self_);
+        runtime->original_ = known;
+        if (!instance.compare_exchange_strong(known, runtime.get(), std::memory_order_acq_rel)) continue;
+        if (known != nullptr) os::forget_launching();  // the original goes on with its own; here it is left unused
+        return *runtime.release();
+    }
+    return *known;
 }
 
 void Runtime::adopt(os::Segment segment, std::vector<os::Handle> lot_handles, std::uint32_t self) {
@@ -57,7 +61,8 @@ void Runtime::adopt(os::Segment segment, std::vector<os::Handle> lot_handles, st
         new Runtime(std::move(segment), os::ParkingLot::adopt(std::move(lot_handles))));
     runtime->self_ = self;
     runtime->enter(self);
-    instance = runtime.release();  // no other thread yet; after a fork the mutex may be in any state, so it is not used
+    runtime->original_ = instance.load(std::memory_order_acquire);
+    instance.store(runtime.release(), std::memory_order_release);
 }
 
 std::vector<os::RawHandle> Runtime::handles() const {

@@ -55,6 +55,7 @@ private:
     std::unique_ptr<os::ParkingLot> lot_;
     std::uint32_t self_ = 0;
     std::uint32_t pid_ = 0;
+    Runtime* original_ = nullptr;  // of the process that this one is a copy of: kept reachable for leak checkers
 };
 
 }  // namespace multiproc

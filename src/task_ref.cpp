@@ -7,6 +7,7 @@
 #include <multiproc/errors.hpp>
 
 #include "os.hpp"
+#include "per_process.hpp"
 #include "reentry.hpp"
 
 namespace multiproc {
@@ -96,6 +97,11 @@ struct TargetEqual {
     }
 };
 
+struct KnownTasks {
+    std::mutex mutex;
+    std::unordered_map<TaskTarget, std::shared_ptr<const TaskRef>, TargetHash, TargetEqual> refs;
+};
+
 os::Module module_named(const std::optional<ModuleName>& name) {
     if (!name) return os::main_module();
     os::Module module = os::load_module(name->path);
@@ -130,10 +136,9 @@ std::shared_ptr<const TaskRef> refer(const TaskTarget& target) {
     thread_local std::shared_ptr<const TaskRef> last;
     if (last && TargetEqual{}(target, last_target)) return last;
 
-    static auto& mutex = *new std::mutex;  // never destroyed: pools may outlive static destruction
-    static auto& known = *new std::unordered_map<TaskTarget, std::shared_ptr<const TaskRef>, TargetHash, TargetEqual>;
-    const std::lock_guard lock(mutex);
-    std::shared_ptr<const TaskRef>& ref = known[target];
+    auto& known = of_this_process<KnownTasks>();
+    const std::lock_guard lock(known.mutex);
+    std::shared_ptr<const TaskRef>& ref = known.refs[target];
     if (!ref) ref = std::make_shared<const TaskRef>(make_ref(target));
     last_target = target;
     last = ref;

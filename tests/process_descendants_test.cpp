@@ -142,6 +142,23 @@ TEST_F(ProcessDescendants, threads_start_them_at_once) {
     EXPECT_EQ(right, 40);
 }
 
+// Each of these is copied or started while other threads are somewhere inside the library.
+TEST_F(ProcessDescendants, threads_start_them_while_others_start_and_join_theirs) {
+    std::atomic<int> right = 0;
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 4; ++i) {
+        threads.emplace_back([&right, i] {
+            for (int j = 0; j < 10; ++j) {
+                mp::Process p(square_in_a_process, i + j);
+                p.start();
+                if (p.result() == square(i + j)) ++right;
+            }
+        });
+    }
+    for (auto& thread : threads) thread.join();
+    EXPECT_EQ(right, 40);
+}
+
 std::size_t handles_of_child(const std::string& gate) {
     mp::test::Gate::await(gate);
     return mp::test::open_handles();

@@ -127,6 +127,7 @@ std::shared_ptr<Watched> launch_by_fork(const Launch& request, std::function<voi
     {
         // Signals wait until settle: the copy of the program's handlers is not meant to run in the child.
         SignalBlock block;
+        await_parent_watch();
         const auto pause = watch.pause();
         const DescriptorLock lock;
         pid = ::fork();

@@ -18,6 +18,7 @@
 
 #include "code_hash.hpp"
 #include "descriptors.hpp"
+#include "per_process.hpp"
 #include "platform.hpp"
 
 #if defined(__linux__)
@@ -180,13 +181,8 @@ struct Cache {
     std::map<std::uintptr_t, Module> modules;
 };
 
-Cache& cache() {
-    static Cache* const all = new Cache;  // used by threads that outlive static destructors
-    return *all;
-}
-
 Module describe(const Segments& segments) {
-    Cache& known = cache();
+    Cache& known = of_this_process<Cache>();
     const std::uintptr_t base = segments.base();
     {
         const std::lock_guard lock(known.mutex);

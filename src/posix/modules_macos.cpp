@@ -17,6 +17,7 @@
 
 #include "code_hash.hpp"
 #include "descriptors.hpp"
+#include "per_process.hpp"
 
 namespace multiproc::os {
 
@@ -97,9 +98,14 @@ const Header* header_of(const void* address) {
     return header->magic == MH_MAGIC_64 ? header : nullptr;
 }
 
+// The identities of modules by path and place.
+struct Cache {
+    std::mutex mutex;
+    std::map<std::string, std::string> build_ids;
+};
+
 Module describe(const Header* header) {
-    static std::mutex* const mutex = new std::mutex;  // used by threads that outlive static destructors
-    static auto* const known = new std::map<std::string, std::string>;
+    Cache& known = of_this_process<Cache>();
     Module module;
     module.base = reinterpret_cast<std::uintptr_t>(header);
     module.is_executable = header->filetype == MH_EXECUTE;
@@ -111,9 +117,10 @@ Module describe(const Header* header) {
     }
     // By the place too: a file can be replaced between two loads.
     const std::string key = module.path + '@' + std::to_string(module.base);
-    const std::lock_guard lock(*mutex);
-    const auto found = known->find(key);
-    module.build_id = found != known->end() ? found->second : known->emplace(key, build_id_of(header)).first->second;
+    const std::lock_guard lock(known.mutex);
+    const auto found = known.build_ids.find(key);
+    module.build_id =
+        found != known.build_ids.end() ? found->second : known.build_ids.emplace(key, build_id_of(header)).first->second;
     return module;
 }
 

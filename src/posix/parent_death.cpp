@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <climits>
 #include <csignal>
 #include <memory>
@@ -22,6 +23,9 @@
 namespace multiproc::os::posix {
 
 namespace {
+
+enum class Progress { none, starting, watching };
+std::atomic<Progress> progress{Progress::none};
 
 struct ParentWatch {
     Handle end;
@@ -80,6 +84,8 @@ void await_end(const ParentWatch& parent) noexcept {
 
 void* run(void* argument) noexcept {
     const std::unique_ptr<ParentWatch> parent(static_cast<ParentWatch*>(argument));
+    progress = Progress::watching;
+    progress.notify_all();
     await_end(*parent);
     die_with_parent();
 }
@@ -107,6 +113,7 @@ void watch_parent(Handle parent, pid_t parent_pid) {
     // a container that may be the right parent, and elsewhere orphans may go to another process.
     if (is_ready(fd_of(watch->end), 0)) die_with_parent();
     const SignalBlock block;  // the program's signals are for the program's threads
+    progress = Progress::starting;
     std::size_t stack = 256 * 1024;
 #if defined(PTHREAD_STACK_MIN)
     stack = std::max(stack, static_cast<std::size_t>(PTHREAD_STACK_MIN));
@@ -114,8 +121,11 @@ void watch_parent(Handle parent, pid_t parent_pid) {
     int error = start_thread(watch.get(), stack);
     // Big thread-local variables of the program count against a thread's stack.
     if (error == EINVAL) error = start_thread(watch.get(), 0);
+    if (error != 0) progress = Progress::none;
     if (error != 0) fail("starting the thread that watches the parent", error);
     watch.release();
 }
+
+void await_parent_watch() noexcept { progress.wait(Progress::starting); }
 
 }  // namespace multiproc::os::posix

@@ -34,5 +34,7 @@ RawHandle own_end();
 
 // Ends this process when `parent` says that the parent has ended, from now on. Throws if no thread can be made.
 void watch_parent(Handle parent, pid_t parent_pid);
+// Waits until its thread sleeps. Before a fork: see ExitWatch::pause.
+void await_parent_watch() noexcept;
 
 }  // namespace multiproc::os::posix
