@@ -30,8 +30,11 @@ struct ItemBlock {
     // The offset behind the item at `offset`.
     std::size_t next(std::size_t offset) const noexcept {
         if (!has_lengths) return offset + item_size;
+        // A segment may have been written to by the worker that had it, so its lengths are not trusted.
         std::uint64_t length = 0;
+        if (size - offset < sizeof length) return size;
         std::memcpy(&length, data() + offset, sizeof length);
+        if (length > size - offset - sizeof length) return size;
         return offset + sizeof length + static_cast<std::size_t>(length);
     }
 };
@@ -45,6 +48,9 @@ struct TaskStats {
     }
 };
 
+// Results of up to this many bytes are copied out of the segment they came in.
+inline constexpr std::size_t copied_result = 1024 * 1024;
+
 class CallState {
 public:
     // The results of consecutive items.
@@ -57,9 +63,19 @@ public:
 
         Part() = default;
         Part(Part&&) noexcept = default;
-        Part& operator=(Part&&) noexcept = default;
-        ~Part() {
+        Part& operator=(Part&& other) noexcept {
+            release_segment();
+            first = other.first;
+            count = other.count;
+            bytes = std::move(other.bytes);
+            size = other.size;
+            segment = std::move(other.segment);
+            return *this;
+        }
+        ~Part() { release_segment(); }
+        void release_segment() noexcept {
             if (segment) head_of(*segment).in_use.store(0, std::memory_order_release);  // the worker may reuse it
+            segment.reset();
         }
         std::span<const std::byte> view() const noexcept {
             return {segment ? segment->data() + segment_payload : bytes.get(), size};
@@ -72,22 +88,25 @@ public:
     std::uint64_t items = 0;      // written so far
     std::uint64_t finished = 0;   // of them with a result or error
     std::uint64_t waiting = 0;    // of them not handed to a worker
+    std::uint64_t waiting_segments = 0;  // messages too big for a ring among them
     bool is_complete = false;     // all items are written
     bool is_internal = false;     // a pool's initializer or finalizer
 
     bool is_done() const noexcept { return done_.load(std::memory_order_acquire); }
 
     void add_results(std::uint64_t first, const ResultMessage& message) {
-        finished += message.count;
-        if (is_done()) return;
         Part part;
         part.first = first;
         part.count = message.count;
         part.size = message.size;
-        part.segment = message.segment;
-        if (!part.segment && message.size != 0) {
+        part.segment = message.segment;  // from here on the part gives it back to the worker
+        finished += message.count;
+        if (is_done()) return;
+        // A middling result is copied, so that the worker has its segment back before anybody asks for the result.
+        if (message.size != 0 && (!part.segment || message.size <= copied_result)) {
             part.bytes.reset(new std::byte[message.size]);
             std::memcpy(part.bytes.get(), message.data, message.size);
+            part.release_segment();
         }
         parts_.push_back(std::move(part));
         settle();

@@ -87,9 +87,9 @@ void Child::start(ChildOptions options) {
     entry.keep();
     try {
         link_->connect(*process_);
-    } catch (...) {
+    } catch (const std::system_error&) {
+        // It has ended already, or could not be reached: then it is no use. Its end tells the rest.
         process_->signal(os::Signal::kill);
-        throw;
     }
 }
 

@@ -21,8 +21,7 @@ struct DoorbellPage {
     enum Mode : std::uint32_t {
         nobody,         // somebody is looking at the rings anyway
         waiter,         // wake the waiter at every result
-        service_stuck,  // wake the service thread when a worker cannot go on (its result ring is full)
-        service_low,    //   also when a worker runs out of tasks
+        service_low,    // wake the service thread when a worker runs out of tasks, or its result ring is full
         service_any,    //   also at every result
     };
     alignas(cache_line) std::atomic<std::uint32_t> mode;
@@ -78,7 +77,6 @@ private:
             case DoorbellPage::waiter:
             case DoorbellPage::service_any: return true;
             case DoorbellPage::service_low: return news != News::result;
-            case DoorbellPage::service_stuck: return news == News::stuck;
             default: return false;
         }
     }

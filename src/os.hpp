@@ -82,6 +82,8 @@ public:
     std::byte* data() const noexcept { return data_; }
     std::size_t size() const noexcept { return size_; }
     RawHandle handle() const noexcept { return handle_.raw(); }
+    // Closes the handle; the mapping stays.
+    void drop_handle() noexcept { handle_.reset(); }
     explicit operator bool() const noexcept { return data_ != nullptr; }
 
 private:

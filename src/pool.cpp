@@ -10,7 +10,8 @@
 namespace multiproc {
 namespace {
 
-constexpr std::int64_t most_workers = 4096;
+// Every worker needs a place to sleep in the runtime's table, and the program has other uses for some.
+constexpr std::int64_t most_workers = 1000;
 
 detail::PoolSettings check(PoolOptions options, detail::StoredCall initializer, detail::StoredCall finalizer) {
     detail::PoolSettings settings;
@@ -18,7 +19,7 @@ detail::PoolSettings check(PoolOptions options, detail::StoredCall initializer, 
         options.workers ? options.workers->value() : static_cast<std::int64_t>(cpu_count());
     if (workers <= 0 || workers > most_workers) {
         throw std::invalid_argument("multiproc: a pool cannot have " + std::to_string(workers) +
-                                    " workers; give 1 or more, or leave .workers out for one per processor");
+                                    " workers; give 1 to 1000, or leave .workers out for one per processor");
     }
     if (options.max_tasks_per_worker.value() < 0) {
         throw std::invalid_argument("multiproc: .max_tasks_per_worker cannot be negative; leave it out for no limit");
@@ -76,7 +77,7 @@ const std::shared_ptr<detail::PoolEngine>& Pool::engine() const {
 std::size_t Pool::check_chunk_size(Count chunk_size) {
     if (chunk_size.value() < 0) {
         throw std::invalid_argument("multiproc: a chunk cannot have " + std::to_string(chunk_size.value()) +
-                                    " items; give 1 or more, or leave it out");
+                                    " items; give 1 to 1000, or leave it out");
     }
     return static_cast<std::size_t>(chunk_size.value());
 }

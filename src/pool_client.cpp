@@ -63,6 +63,7 @@ void CallWriter::callable_written() {
     if (options_.is_map) block_->prefix.assign(prefix.begin(), prefix.end());
     prefix_size_ = prefix.size();
     full_ = prefix_size_ + block_size;
+    item_start_ = prefix_size_;
 }
 
 void CallWriter::begin_block() {
@@ -86,6 +87,7 @@ void CallWriter::flush() {
     engine_->submit(state_, std::move(block), count);
     if (options_.is_map) {
         begin_block();
+        item_start_ = prefix_size_;
         if (options_.bounded) engine_->await_room(*state_);
     }
 }

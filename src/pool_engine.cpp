@@ -19,9 +19,9 @@ constexpr auto terminate_grace = std::chrono::seconds(1);
 PoolEngine::PoolEngine(PoolSettings settings) : settings_(std::move(settings)), owner_(os::current_pid()) {}
 
 PoolEngine::~PoolEngine() {
-    if (!doorbell_segment_) return;
-    Runtime::get().release_slot(waiter_slot_);
-    Runtime::get().release_slot(service_slot_);
+    if (!is_ours()) return;
+    for (const std::uint32_t slot : {waiter_slot_, service_slot_})
+        if (slot != no_slot) Runtime::get().release_slot(slot);
 }
 
 bool PoolEngine::is_ours() const noexcept { return owner_ == os::current_pid(); }
@@ -60,25 +60,16 @@ void PoolEngine::start_locked(std::unique_lock<std::mutex>& lock) {
     std::vector<std::unique_ptr<Worker>> started;
     std::exception_ptr failure;
     try {
-        Runtime& runtime = Runtime::get();
-        if (!doorbell_segment_) {
-            waiter_slot_ = runtime.claim_slot(runtime.self());
-            try {
-                service_slot_ = runtime.claim_slot(runtime.self());
-                doorbell_segment_ = os::Segment::create(sizeof(DoorbellPage));
-            } catch (...) {
-                runtime.release_slot(waiter_slot_);
-                if (service_slot_ != 0) runtime.release_slot(service_slot_);
-                throw;
-            }
-            doorbell_ = Doorbell(reinterpret_cast<DoorbellPage*>(doorbell_segment_.data()), &runtime.lot(), waiter_slot_,
-                                 service_slot_);
-        }
+        make_doorbell();
+        // Refused now rather than with workers at hand.
+        if (settings_.initializer) refer(settings_.initializer.target);
+        if (settings_.finalizer) refer(settings_.finalizer.target);
         while (started.size() < settings_.workers) started.push_back(start_worker());
+        service_ = std::thread([this] { serve(); });
     } catch (const std::system_error& error) {
         failure = std::make_exception_ptr(
             StartError(std::string("multiproc: the pool cannot start (") + error.what() +
-                       "); a limit on memory or open files may be reached"));
+                       "); a limit on memory, threads or open files may be reached"));
     } catch (...) {
         failure = std::current_exception();
     }
@@ -95,11 +86,20 @@ void PoolEngine::start_locked(std::unique_lock<std::mutex>& lock) {
     if (!failure) {
         for (auto& worker : started) install(std::move(worker));
         if (state_ == State::idle) state_ = State::running;
-        service_ = std::thread([this] { serve(); });
     }
     changed_.notify_all();
     if (failure) std::rethrow_exception(failure);
     require_open();
+}
+
+void PoolEngine::make_doorbell() {
+    if (doorbell_segment_) return;
+    Runtime& runtime = Runtime::get();
+    if (waiter_slot_ == no_slot) waiter_slot_ = runtime.claim_slot(runtime.self());
+    if (service_slot_ == no_slot) service_slot_ = runtime.claim_slot(runtime.self());
+    doorbell_segment_ = os::Segment::create(sizeof(DoorbellPage));
+    doorbell_ = Doorbell(reinterpret_cast<DoorbellPage*>(doorbell_segment_.data()), &runtime.lot(), waiter_slot_,
+                         service_slot_);
 }
 
 std::shared_ptr<CallState> PoolEngine::begin(const TaskTarget& target, std::size_t chunk_size) {
@@ -123,6 +123,7 @@ void PoolEngine::submit(const std::shared_ptr<CallState>& call, ItemBlock block,
     call->items += count;
     call->waiting += count;
     outstanding_ += count;
+    if (block.is_spilled()) ++call->waiting_segments;
     const std::size_t prefix = block.prefix;
     pending_.push_back({call, std::make_shared<const ItemBlock>(std::move(block)), first, count, prefix});
     // Now and then the submitting thread takes results on the way; that is cheaper than waking another for it.

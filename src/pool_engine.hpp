@@ -94,6 +94,7 @@ private:
 
     // pool_engine.cpp
     void start_locked(std::unique_lock<std::mutex>& lock);
+    void make_doorbell();
     void await_exits();
     void require_open() const;
     void fail_everything(const std::exception_ptr& error);
@@ -102,9 +103,11 @@ private:
     bool all_done() const noexcept { return outstanding_ == 0 && open_inputs_ == 0; }
 
     // pool_pump.cpp: moving tasks and results
-    void pump();
+    void pump() noexcept;
+    void move_tasks_and_results();
     void drain(Worker& worker);
     bool accept(Worker& worker, const ResultRingParent::Record& record);
+    static bool take_over_segment(ResultMessage& message, Child& child, CallState& call, std::uint64_t index);
     void finish_items(Worker& worker, std::uint32_t count);
     void feed();
     void rebalance();
@@ -153,7 +156,8 @@ private:
 
     os::Segment doorbell_segment_;
     Doorbell doorbell_;
-    std::uint32_t waiter_slot_ = 0, service_slot_ = 0;
+    static constexpr std::uint32_t no_slot = UINT32_MAX;
+    std::uint32_t waiter_slot_ = no_slot, service_slot_ = no_slot;
     bool waiter_present_ = false;   // a thread has the waiter's place
     bool waiter_asleep_ = false;    //   and sleeps, or is about to
     std::size_t queued_waiters_ = 0;
@@ -166,7 +170,6 @@ private:
     std::uint64_t open_inputs_ = 0;  // calls whose input is still being written
     std::uint64_t next_id_ = 1;
     std::uint64_t next_serial_ = 1;
-    std::size_t next_worker_ = 0;    // where pick_worker starts looking
     std::size_t failed_starts_ = 0;  // in a row
     std::unordered_map<const TaskRef*, TaskStats> stats_;
 

@@ -22,7 +22,16 @@ constexpr std::size_t ahead_limit = 4096;
 
 }  // namespace
 
-void PoolEngine::pump() {
+// What goes wrong here (no memory left) must not strike the thread that happens to come by, but the whole pool.
+void PoolEngine::pump() noexcept {
+    try {
+        move_tasks_and_results();
+    } catch (const std::exception& error) {
+        break_pool(std::string("this process has run into ") + error.what());
+    }
+}
+
+void PoolEngine::move_tasks_and_results() {
     if (has_exits_.load(std::memory_order_acquire)) handle_exits();
     for (const auto& worker : workers_) drain(*worker);
     feed();
@@ -65,7 +74,7 @@ void PoolEngine::drain(Worker& worker) {
 // Whether the record makes sense as the next result of what this worker was given.
 bool PoolEngine::accept(Worker& worker, const ResultRingParent::Record& record) {
     try {
-        const ResultMessage message = read_result_record(record, *worker.child);
+        ResultMessage message = read_result_record(record);
         if (worker.in_flight.empty()) return false;
         Dispatch& dispatch = worker.in_flight.front();
         if (message.id != dispatch.id || message.first != dispatch.received ||
@@ -73,7 +82,9 @@ bool PoolEngine::accept(Worker& worker, const ResultRingParent::Record& record) 
             return false;
         CallState& call = *dispatch.batch.call;
         const std::uint64_t index = dispatch.batch.first + dispatch.received;
-        if (message.is_error) {
+        if (!take_over_segment(message, *worker.child, call, index)) {
+            // The item has failed, and is accounted for.
+        } else if (message.is_error) {
             call.add_error(index, message);
         } else {
             call.add_results(index, message);
@@ -83,6 +94,19 @@ bool PoolEngine::accept(Worker& worker, const ResultRingParent::Record& record) 
         finish_items(worker, message.count);
         return true;
     } catch (const std::exception&) {
+        return false;
+    }
+}
+
+// False if this process has no room for the segment that the message is in (too many handles or mappings): then the item
+// has failed with that error. Throws if it is the worker's fault.
+bool PoolEngine::take_over_segment(ResultMessage& message, Child& child, CallState& call, std::uint64_t index) {
+    try {
+        attach_segment(message, child);
+        return true;
+    } catch (const std::system_error& error) {
+        if (error.code() == std::errc::bad_message) throw;
+        call.add_error(index, std::current_exception());
         return false;
     }
 }
@@ -132,7 +156,7 @@ PoolEngine::Worker* PoolEngine::pick_worker() {
     Worker* best = nullptr;
     const std::size_t n = workers_.size();
     for (std::size_t i = 0; i < n; ++i) {
-        Worker& worker = *workers_[(next_worker_ + i) % n];
+        Worker& worker = *workers_[i];
         if (worker.is_stopping || worker.is_broken || worker.child->has_exited()) continue;
         if (worker.in_flight.empty()) {
             // Idle. One that is still awake is as good as it gets.
@@ -178,9 +202,14 @@ bool PoolEngine::dispatch(Worker& worker, Batch& batch) {
     if (block.is_spilled() && !worker.in_flight.empty()) return false;
 
     std::uint32_t count = chunk_of(batch);
+    if (settings_.max_tasks_per_worker != 0 && !call.is_internal) {
+        count = static_cast<std::uint32_t>(
+            std::min<std::uint64_t>(count, settings_.max_tasks_per_worker - worker.assigned));
+    }
     std::size_t end = batch.offset;
     CallMessage message;
     if (block.is_spilled()) {
+        count = batch.count;  // one message
         end = block.size;
         message.lease = &block.lease;
         message.lease_bytes = block.size;
@@ -213,7 +242,8 @@ bool PoolEngine::dispatch(Worker& worker, Batch& batch) {
     sent.position = *position;
     sent.expected = call.stats != nullptr ? call.stats->nanoseconds_per_item * count : 0;
     worker.ahead += sent.expected;
-    worker.assigned += count;
+    if (!call.is_internal) worker.assigned += count;
+    if (block.is_spilled()) --call.waiting_segments;
     worker.in_flight.push_back(std::move(sent));
     call.waiting -= std::min<std::uint64_t>(count, call.waiting);
     batch.first += count;

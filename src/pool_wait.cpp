@@ -14,7 +14,8 @@ constexpr auto spin_time = std::chrono::microseconds(50);
 constexpr auto longest_sleep = std::chrono::seconds(1);
 // A bounded writer is held back while this many items per worker are waiting...
 constexpr std::uint64_t window_items = 64;
-// ... and this much time of work is.
+// ... and this much time of work is; or this many messages per worker that are too big for a ring.
+constexpr std::uint64_t window_segments = 2;
 constexpr double window_nanoseconds = 20'000'000;
 
 }  // namespace
@@ -45,9 +46,10 @@ bool PoolEngine::wait(CallState& call, os::Deadline deadline) {
             pump();
         }
         waiter_present_ = false;
-        hand_over();
         if (os::Clock::now() >= deadline) break;
     }
+    // Also if this thread was not the waiter: it may be the one that was told to take the place and needs it no more.
+    if (!waiter_present_) hand_over();
     return call.is_done();
 }
 
@@ -92,7 +94,7 @@ void PoolEngine::brief_service() {
     if (doorbell_.mode() == mode) return;
     doorbell_.announce(mode);
     // What happened before the announcement was told to nobody.
-    if (mode != DoorbellPage::nobody && !pending_.empty() && has_news()) doorbell_.wake_service();
+    if (mode != DoorbellPage::nobody && has_news()) doorbell_.wake_service();
 }
 
 DoorbellPage::Mode PoolEngine::service_mode() const noexcept {
@@ -135,6 +137,7 @@ void PoolEngine::await_room(CallState& call) {
     std::unique_lock lock(mutex_);
     const auto is_full = [&] {
         if (state_ == State::terminated || state_ == State::broken || call.is_done()) return false;
+        if (call.waiting_segments >= window_segments * workers_.size()) return true;
         if (call.waiting < window_items * workers_.size()) return false;
         return call.stats->nanoseconds_per_item == 0 ||
                call.stats->nanoseconds_per_item * static_cast<double>(call.waiting) > window_nanoseconds;
@@ -153,8 +156,8 @@ void PoolEngine::await_room(CallState& call) {
             pump();
         }
         waiter_present_ = false;
-        hand_over();
     }
+    if (!waiter_present_) hand_over();
 }
 
 }  // namespace multiproc::detail

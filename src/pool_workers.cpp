@@ -165,7 +165,22 @@ void PoolEngine::requeue(std::deque<Dispatch> lost) {
         batch.first += dispatch->received;
         batch.count -= dispatch->received;
         if (batch.count == 0) continue;
-        if (batch.block->is_spilled() && dispatch->received != 0) batch.block = rest_of(batch);
+        if (state_ != State::running && state_ != State::closing) {  // nobody will come for it
+            batch.call->fail(std::make_exception_ptr(BrokenPool(broken_text_)));
+            notify_done();
+            continue;
+        }
+        if (batch.block->is_spilled()) {
+            try {
+                if (dispatch->received != 0) batch.block = rest_of(batch);
+            } catch (const std::exception&) {  // no room for it: the call fails, the pool goes on
+                outstanding_ -= std::min<std::uint64_t>(batch.count, outstanding_);
+                batch.call->fail(std::current_exception());
+                notify_done();
+                continue;
+            }
+            ++batch.call->waiting_segments;
+        }
         batch.call->waiting += batch.count;
         pending_.push_front(std::move(batch));
     }

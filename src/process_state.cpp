@@ -254,7 +254,8 @@ std::shared_ptr<const ProcessState::Result> ProcessState::result_of(Child& child
         return result;
     }
     try {
-        const ResultMessage message = read_result_record(*record, child);
+        ResultMessage message = read_result_record(*record);
+        attach_segment(message, child);
         if (message.id != call_id || message.first != 0 || message.count != 1)
             throw CodecError("multiproc: the child sent something that is no result");
         if (message.is_error) {

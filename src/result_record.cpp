@@ -8,7 +8,7 @@ namespace multiproc {
 namespace {
 
 // A copy of the fixed part, so that nothing changes between check and use.
-ResultMessage copy_fields(const std::byte* place, bool& in_segment) noexcept {
+ResultMessage copy_fields(const std::byte* place) noexcept {
     const auto* record = reinterpret_cast<const ResultRecord*>(place);
     const std::uint64_t progress = record->progress.load(std::memory_order_acquire);
     ResultMessage message;
@@ -17,32 +17,35 @@ ResultMessage copy_fields(const std::byte* place, bool& in_segment) noexcept {
     message.count = static_cast<std::uint32_t>(progress >> 32);
     message.size = static_cast<std::uint32_t>(progress);
     message.nanoseconds = record->nanoseconds;
-    in_segment = record->in_segment != 0;
+    message.is_in_segment = record->in_segment != 0;
     message.data = place + sizeof(ResultRecord);
     return message;
 }
 
 }  // namespace
 
-ResultMessage read_result_record(const ResultRingParent::Record& record, Child& child) {
+ResultMessage read_result_record(const ResultRingParent::Record& record) {
     if (record.head.size < sizeof(ResultRecord)) throw CodecError("multiproc: a worker sent a broken result");
-    bool in_segment = false;
-    ResultMessage message = copy_fields(record.place, in_segment);
+    ResultMessage message = copy_fields(record.place);
     message.is_error = record.head.kind == RecordKind::error;
     const std::size_t room = record.head.size - sizeof(ResultRecord);
     if (message.count == 0 || (message.is_error && message.count != 1))
         throw CodecError("multiproc: a worker sent a broken result");
-    if (in_segment) {
-        SegmentRef ref;
-        if (message.count != 1 || room < sizeof ref) throw CodecError("multiproc: a worker sent a broken result");
-        std::memcpy(&ref, message.data, sizeof ref);
-        message.segment = child.open(ref);
-        message.data = message.segment->data() + segment_payload;
-        message.size = static_cast<std::size_t>(ref.bytes);
+    if (message.is_in_segment) {
+        if (message.count != 1 || room < sizeof message.ref)
+            throw CodecError("multiproc: a worker sent a broken result");
+        std::memcpy(&message.ref, message.data, sizeof message.ref);
+        message.size = static_cast<std::size_t>(message.ref.bytes);
     } else if (message.size > room) {
         throw CodecError("multiproc: a worker sent a broken result");
     }
     return message;
+}
+
+void attach_segment(ResultMessage& message, Child& child) {
+    if (!message.is_in_segment) return;
+    message.segment = child.open(message.ref);
+    message.data = message.segment->data() + segment_payload;
 }
 
 ResultMessage read_unfinished_record(Child& child) noexcept {
@@ -50,10 +53,9 @@ ResultMessage read_unfinished_record(Child& child) noexcept {
     if (ring.unfinished_room() < sizeof(ResultRecord)) return {};
     RecordHead head;
     std::memcpy(&head, ring.unfinished(), sizeof head);
-    bool in_segment = false;
-    ResultMessage message = copy_fields(ring.unfinished(), in_segment);
+    ResultMessage message = copy_fields(ring.unfinished());
     const bool fits = message.size <= ring.unfinished_room() - sizeof(ResultRecord);
-    if (head.kind != RecordKind::values || in_segment || !fits) return {};
+    if (head.kind != RecordKind::values || message.is_in_segment || !fits) return {};
     return message;
 }
 

@@ -17,13 +17,18 @@ struct ResultMessage {
     bool is_error = false;
     const std::byte* data = nullptr;  // in the ring: copy it before the record is popped; or in `segment`
     std::size_t size = 0;
-    std::shared_ptr<os::Segment> segment;
+    bool is_in_segment = false;
+    SegmentRef ref{};
+    std::shared_ptr<os::Segment> segment;  // once attached
 
     std::span<const std::byte> bytes() const noexcept { return {data, size}; }
 };
 
-// What `record` says. Throws CodecError or std::system_error if it contradicts itself.
-ResultMessage read_result_record(const ResultRingParent::Record& record, Child& child);
+// What `record` says. Throws CodecError if it contradicts itself.
+ResultMessage read_result_record(const ResultRingParent::Record& record);
+// Takes over the segment of a message that is in one. Throws CodecError if there is none, std::system_error if this
+// process cannot take it (std::errc::bad_message: because it is not what was announced).
+void attach_segment(ResultMessage& message, Child& child);
 
 // What a child that has ended left in the record it was writing: the items it had finished but not sent. A count of 0 if
 // there is nothing.

@@ -1,6 +1,7 @@
 #include "result_writer.hpp"
 
 #include <cstring>
+#include <system_error>
 
 #include <multiproc/errors.hpp>
 
@@ -45,7 +46,7 @@ void ResultWriter::end_call() {
 }
 
 void ResultWriter::fail_all() noexcept {
-    for (std::uint32_t item = first_ + done_; item < count; ++item) send_error();
+    while (first_ + done_ < count) send_error();
 }
 
 // Waits until the ring has room for a record with `payload` bytes; `room` is how many there are.
@@ -106,25 +107,35 @@ void ResultWriter::send_record() noexcept {
 
 // The item at hand is complete and has its segment to itself.
 void ResultWriter::send_results() {
-    send_spilled();
+    try {
+        send_spilled();
+    } catch (...) {
+        head_of(*lease_.segment).in_use.store(0, std::memory_order_relaxed);
+        done_ = 0;
+        send_error();  // that the result could not be handed over is the item's result
+        return;
+    }
     close_record();
     open(smallest_room);
 }
 
+// Hands the segment over. If too many handles are on their way, it waits until the parent has taken them all.
+SegmentRef ResultWriter::hand_over(const SegmentLease& lease, std::size_t bytes) {
+    for (;;) {
+        try {
+            return parent_.refer(lease, bytes, link_);
+        } catch (const std::system_error& error) {
+            if (error.code() != std::errc::resource_unavailable_try_again || ring_.is_drained()) throw;
+        }
+        doorbell_.ring(News::stuck);
+        channel_.sleep_child(lot_, [this] { return ring_.is_drained(); });
+    }
+}
+
 void ResultWriter::send_spilled() {
-    std::size_t room = 0;
-    ResultRecord* record = reserve_record(sizeof(SegmentRef), room);
-    record->progress.store(pack(1, 0), std::memory_order_relaxed);
-    record->head.kind = RecordKind::values;
-    record->id = id_;
-    record->first = first_;
-    record->in_segment = 1;
     head_of(*lease_.segment).in_use.store(1, std::memory_order_relaxed);
-    const SegmentRef ref = parent_.refer(lease_, size(), link_);
-    std::memcpy(payload_of(record), &ref, sizeof ref);
-    push(record, sizeof ref);
-    first_ += 1;
-    tell();
+    const SegmentRef ref = hand_over(lease_, size());
+    send_single(RecordKind::values, true, std::as_bytes(std::span(&ref, 1)), 0);
 }
 
 void ResultWriter::grow(std::size_t more) {
@@ -173,28 +184,33 @@ void ResultWriter::send_error() noexcept {
     }
 }
 
-void ResultWriter::write_error(std::span<const std::byte> encoded) {
+// Sends a record of one item. Its progress is stored last: should this process die before, the parent finds nothing there.
+void ResultWriter::send_single(RecordKind kind, bool in_segment, std::span<const std::byte> payload, std::size_t bytes) {
     std::size_t room = 0;
-    const bool fits = encoded.size() <= inline_limit;
-    ResultRecord* record = reserve_record(fits ? encoded.size() : sizeof(SegmentRef), room);
-    record->progress.store(pack(1, encoded.size()), std::memory_order_relaxed);
-    record->head.kind = RecordKind::error;
+    ResultRecord* record = reserve_record(payload.size(), room);
+    record->progress.store(0, std::memory_order_relaxed);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    record->head.kind = kind;
     record->id = id_;
     record->first = first_;
-    record->in_segment = fits ? 0 : 1;
-    if (fits) {
-        std::memcpy(payload_of(record), encoded.data(), encoded.size());
-        push(record, encoded.size());
-    } else {
-        const SegmentLease lease = segments_.acquire(encoded.size());
-        std::memcpy(lease.data(), encoded.data(), encoded.size());
-        head_of(*lease.segment).in_use.store(1, std::memory_order_relaxed);
-        const SegmentRef ref = parent_.refer(lease, encoded.size(), link_);
-        std::memcpy(payload_of(record), &ref, sizeof ref);
-        push(record, sizeof ref);
-    }
+    record->in_segment = in_segment ? 1 : 0;
+    std::memcpy(payload_of(record), payload.data(), payload.size());
+    record->progress.store(pack(1, bytes), std::memory_order_release);
+    push(record, payload.size());
     first_ += 1;
     tell();
+}
+
+void ResultWriter::write_error(std::span<const std::byte> encoded) {
+    if (encoded.size() <= inline_limit) {
+        send_single(RecordKind::error, false, encoded, encoded.size());
+        return;
+    }
+    const SegmentLease lease = segments_.acquire(encoded.size());
+    std::memcpy(lease.data(), encoded.data(), encoded.size());
+    head_of(*lease.segment).in_use.store(1, std::memory_order_relaxed);
+    const SegmentRef ref = hand_over(lease, encoded.size());
+    send_single(RecordKind::error, true, std::as_bytes(std::span(&ref, 1)), 0);
 }
 
 }  // namespace multiproc

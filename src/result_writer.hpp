@@ -42,6 +42,8 @@ private:
     void push(ResultRecord* record, std::size_t payload) noexcept;
     void send_record() noexcept;
     void send_spilled();
+    SegmentRef hand_over(const SegmentLease& lease, std::size_t bytes);
+    void send_single(RecordKind kind, bool in_segment, std::span<const std::byte> payload, std::size_t bytes);
     void write_error(std::span<const std::byte> encoded);
     void tell() noexcept;
 

@@ -244,6 +244,8 @@ public:
         if (free < size) return {nullptr, 0};
         return {data_ + place, free < to_end ? free : to_end};
     }
+    // Whether the parent has taken everything.
+    bool is_drained() const noexcept { return header_->head.load(std::memory_order_acquire) == tail_; }
     void push(std::size_t size) noexcept {
         tail_ += size;
         header_->tail.store(tail_, std::memory_order_release);

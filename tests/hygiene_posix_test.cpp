@@ -49,7 +49,7 @@ TEST_F(HygienePosix, signal_handlers_and_masks_are_as_they_were) {
         sigset_t mask;
         ::pthread_sigmask(SIG_SETMASK, nullptr, &mask);
         for (int number = 1; number < 65; ++number)
-            if (::sigismember(&mask, number) == 1) all.push_back(std::to_string(number) + " blocked");
+            if (sigismember(&mask, number) == 1) all.push_back(std::to_string(number) + " blocked");
         return all;
     };
     const auto before = state();

@@ -38,23 +38,22 @@ void scribble(unsigned seed, std::size_t from) {
 
 int echo(int x) { return x; }
 
-TEST_F(PoolHostile, NonsenseInTheWholeChannelCostsAnErrorOnly) {
-    mp::Pool pool(2);
-    for (unsigned seed = 0; seed < 20; ++seed) {
-        EXPECT_THROW(pool.apply(scribble, seed, 0u), std::exception);
-        EXPECT_EQ(pool.map(echo, std::vector<int>{1, 2, 3}), (std::vector<int>{1, 2, 3}));
-    }
-}
-
-TEST_F(PoolHostile, NonsenseInTheRingsCostsAnErrorOnly) {
+// The worker goes on with its own idea of where the rings are, so the result of the task may come through all the same.
+void expect_harmless(std::size_t from) {
     mp::Pool pool(2);
     for (unsigned seed = 0; seed < 20; ++seed) {
         try {
-            pool.apply(scribble, seed, 4096u);  // the rings' data; a result may still come through
-        } catch (const std::exception&) {
+            pool.apply(scribble, seed, from);
+        } catch (const mp::WorkerDied&) {
+        } catch (const mp::CodecError&) {
         }
         EXPECT_EQ(pool.map(echo, std::vector<int>{1, 2, 3}), (std::vector<int>{1, 2, 3}));
+        EXPECT_TRUE(mp::test::holds_soon([&] { return pool.worker_pids().size() == 2; }));
     }
 }
+
+TEST_F(PoolHostile, NonsenseInTheWholeChannelCostsAnErrorOnly) { expect_harmless(0); }
+
+TEST_F(PoolHostile, NonsenseInTheRingsCostsAnErrorOnly) { expect_harmless(4096); }
 
 }  // namespace

@@ -117,6 +117,15 @@ TEST_F(PoolLifecycle, MaxTasksPerWorkerReplacesWorkersAndKeepsTheSize) {
     pool.join();
 }
 
+TEST_F(PoolLifecycle, MaxTasksPerWorkerHoldsInsideChunksAndDoesNotCountTheInitializer) {
+    mp::Pool pool({.workers = 2, .initializer = mp::partial(initialise, 1), .max_tasks_per_worker = 3});
+    const std::vector<std::uint32_t> pids = pool.map([](int) { return own_pid(); }, std::views::iota(0, 30), 10);
+    std::map<std::uint32_t, int> tasks;
+    for (const std::uint32_t pid : pids) ++tasks[pid];
+    EXPECT_EQ(tasks.size(), 10u);
+    for (const auto& [pid, count] : tasks) EXPECT_EQ(count, 3) << "worker " << pid;
+}
+
 TEST_F(PoolLifecycle, AFinalizerAndAtWorkerExitRunWhenAWorkerLeavesInGoodOrder) {
     const mp::test::Gate finalized, left;
     {

@@ -224,6 +224,31 @@ TEST_F(PoolMap, MessagesOfEverySizeArriveWhole) {
     EXPECT_EQ(pool.map(size_of, blobs, 8), sizes);
 }
 
+TEST_F(PoolMap, ThousandsOfBigResultsKeepNoHandleEach) {
+    mp::Pool pool(2);
+    const std::size_t handles = mp::test::open_handles();
+    const std::vector<mp::AsyncResult<std::vector<std::byte>>> unread = [&] {
+        std::vector<mp::AsyncResult<std::vector<std::byte>>> all;
+        for (int i = 0; i < 300; ++i) all.push_back(pool.apply_async(blob, 1'500'000u));
+        return all;
+    }();
+    for (const auto& result : unread) result.wait();
+    EXPECT_LT(mp::test::open_handles(), handles + 100);
+    const std::vector<std::vector<std::byte>> blobs = pool.map(blob, std::vector<std::size_t>(2000, 40'000));
+    EXPECT_EQ(blobs.size(), 2000u);
+    EXPECT_EQ(blobs.back().size(), 40'000u);
+}
+
+std::size_t add_size(const std::vector<std::byte>& fields, std::size_t size) { return fields.size() + size; }
+
+TEST_F(PoolMap, CallablesWithFieldsOfEverySizeWork) {
+    mp::Pool pool(2);
+    for (const std::size_t size : {10'000u, 30'000u, 200'000u}) {
+        const std::vector<std::size_t> sums = pool.map(mp::partial(add_size, blob(size)), std::views::iota(0, 50));
+        for (std::size_t i = 0; i < 50; ++i) EXPECT_EQ(sums[i], size + i);
+    }
+}
+
 TEST_F(PoolMap, BigResultsThatNobodyReadsDoNotHoldUpTheOthers) {
     mp::Pool pool(1);
     std::vector<mp::AsyncResult<std::vector<std::byte>>> unread;

@@ -249,7 +249,7 @@ std::array<std::vector<int>, 2> signal_state() {
     sigset_t mask;
     ::pthread_sigmask(SIG_SETMASK, nullptr, &mask);
     for (int number = 1; number < 32; ++number) {
-        if (::sigismember(&mask, number) == 1) state[0].push_back(number);
+        if (sigismember(&mask, number) == 1) state[0].push_back(number);
         struct sigaction action {};
         if (::sigaction(number, nullptr, &action) == 0 && action.sa_handler != SIG_DFL) state[1].push_back(number);
     }

@@ -121,9 +121,12 @@ ExitWatch::ExitWatch() {
 
 std::unique_lock<std::mutex> ExitWatch::pause() { return std::unique_lock(mutex_); }
 
-ExitWatch::~ExitWatch() {
+ExitWatch::~ExitWatch() { stop(); }
+
+void ExitWatch::stop() noexcept {
     {
         const std::lock_guard lock(mutex_);
+        if (stop_) return;
         stop_ = true;
     }
     wake();

@@ -70,10 +70,12 @@ struct StatusMessage {
 class ExitWatch {
 public:
     ExitWatch();   // starts the thread; throws std::system_error
-    ~ExitWatch();  // ends it; what has not ended by then is not reported
+    ~ExitWatch();
     ExitWatch(const ExitWatch&) = delete;
     ExitWatch& operator=(const ExitWatch&) = delete;
 
+    // Ends the thread; what has not ended by then is not reported.
+    void stop() noexcept;
     void add(std::shared_ptr<Watched> child);
     // From now on takes the statuses that the server sends, also those of children that are added later.
     void add_server(std::shared_ptr<ServerConnection> server);

@@ -1,20 +1,16 @@
-#include <cerrno>
 #include <fcntl.h>
-#include <system_error>
 
-#include "os.hpp"
+#include <string>
+
+#include "descriptors.hpp"
 
 namespace multiproc::os {
 
 Handle open_output(const std::string& path, bool append) {
     const char* name = path.empty() ? "/dev/null" : path.c_str();
     const int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (append ? O_APPEND : O_TRUNC);
-    int fd;
-    do {
-        fd = ::open(name, flags, 0666);
-    } while (fd == -1 && errno == EINTR);
-    if (fd == -1) throw std::system_error(errno, std::generic_category(), "multiproc: cannot open " + std::string(name));
-    return Handle(fd);
+    posix::DescriptorLock lock;
+    return lock.own(posix::retry([&] { return ::open(name, flags, 0666); }), ("cannot open " + std::string(name)).c_str());
 }
 
 }  // namespace multiproc::os

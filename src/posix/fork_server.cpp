@@ -40,6 +40,17 @@ void on_child_ended(int) {
     errno = error;
 }
 
+bool is_single_threaded() noexcept {
+    // A thread that was joined a moment ago is counted until the kernel is done with it, so a second look is worth a
+    // little time. Threads that stay are found only once: the client does not ask again.
+    constexpr int longest = 100;
+    for (int i = 0; i < longest; ++i) {
+        if (thread_count() <= usual_threads) return true;
+        ::poll(nullptr, 0, 1);
+    }
+    return false;
+}
+
 class Server {
 public:
     explicit Server(Bootstrap bootstrap);
@@ -70,6 +81,15 @@ private:
     std::vector<std::shared_ptr<Client>> clients_;
     std::map<pid_t, std::weak_ptr<Client>> children_;
 };
+
+bool make_pipe_or_fail(Handle& reader, Handle& writer) noexcept {
+    try {
+        std::tie(reader, writer) = make_pipe();
+        return true;
+    } catch (const std::exception&) {
+        return false;
+    }
+}
 
 void set_signal(int number, void (*action)(int)) noexcept {
     struct sigaction what {};
@@ -232,10 +252,15 @@ std::optional<Bootstrap> Server::fork_for(const std::shared_ptr<Client>& client,
         3 + ((header.flags & has_directory) != 0 ? 1u : 0u) + ((header.flags & has_lifeline) != 0 ? 1u : 0u);
     Reply reply;
     Handle end;
+    // A server may be killed after a fork and before its reply, and then the client asks the next one for the same child.
+    // So a child goes on only when the reply is sent: the pipe says so, or ends.
+    Handle go_reader, go_writer;
     pid_t pid = -1;
-    if (descriptors.size() < std::max<std::size_t>(header.descriptors, fixed)) {
+    if (!make_pipe_or_fail(go_reader, go_writer)) {
+        reply.error = EMFILE;
+    } else if (descriptors.size() < std::max<std::size_t>(header.descriptors, fixed)) {
         reply.error = EMFILE;  // the kernel drops what this process may not have
-    } else if (thread_count() <= usual_threads) {
+    } else if (is_single_threaded()) {
         SignalBlock block;
         {
             const ProcessLimit limit(context);
@@ -243,6 +268,10 @@ std::optional<Bootstrap> Server::fork_for(const std::shared_ptr<Client>& client,
         }
         if (pid == 0) {
             block.keep();  // until settle has put the dispositions back
+            go_writer.reset();
+            char byte = 0;
+            if (retry([&] { return ::read(fd_of(go_reader), &byte, 1); }) != 1) exit_now(0);
+            go_reader.reset();
             std::size_t next = 0;
             Bootstrap bootstrap;
             bootstrap.parent_pid = static_cast<std::uint32_t>(client->pid);
@@ -276,7 +305,11 @@ std::optional<Bootstrap> Server::fork_for(const std::shared_ptr<Client>& client,
     }
     std::vector<int> attached;
     if (end) attached.push_back(fd_of(end));
-    if (send_all(fd_of(client->requests), &reply, sizeof reply, attached) != 0) client->gone = true;
+    if (send_all(fd_of(client->requests), &reply, sizeof reply, attached) != 0) {
+        client->gone = true;
+    } else if (reply.pid != 0) {
+        (void)!::write(fd_of(go_writer), "g", 1);  // to an empty pipe; if the child is gone already, nothing is lost
+    }
     return std::nullopt;
 }
 

@@ -29,7 +29,7 @@ std::shared_ptr<ServerConnection> knock(RawHandle door) {
                                {fd_of(server_requests), fd_of(server_statuses)});
     if (error != 0) return nullptr;
     auto connection = std::make_shared<ServerConnection>(std::move(requests), std::move(statuses));
-    exit_watch().add_server(connection);
+    exit_watch()->add_server(connection);
     return connection;
 }
 
@@ -49,10 +49,10 @@ void start_server(Launching& state) {
     inheritance.out = duplicate_or_null(no_handle, O_WRONLY);
     inheritance.err = duplicate_or_null(STDERR_FILENO, O_WRONLY);
     inheritance.handles = {inside.raw()};
-    ExitWatch& watch = exit_watch();
+    const std::shared_ptr<ExitWatch> watch = exit_watch();
     process->pid = spawn(Role::fork_server, request, inheritance);
     watch_direct_child(*process, std::move(reader));
-    watch.add(process);
+    watch->add(process);
     state.server.process = std::move(process);
     state.door = std::move(outside);
     state.identity = Identity::current();
@@ -120,7 +120,7 @@ bool ServerConnection::signal(pid_t pid, int number) noexcept {
 
 ServerAnswer fork_by_server(const Launch& request, std::function<void(ExitStatus)>& on_exit) {
     Launching& state = launching();
-    ExitWatch& watch = exit_watch();
+    const std::shared_ptr<ExitWatch> watch = exit_watch();
     const std::lock_guard lock(state.server_mutex);
     if (state.refused) return {true, nullptr};
     if (!(state.identity == Identity::current())) {
@@ -164,7 +164,7 @@ ServerAnswer fork_by_server(const Launch& request, std::function<void(ExitStatus
     child->server = state.server.connection;
     child->on_exit = std::move(on_exit);
     // Under the lock still: before the next request, so before the pid can come back as another child's.
-    watch.add(child);
+    watch->add(child);
     return {false, child};
 }
 

@@ -54,7 +54,7 @@ Handle stream_for_child(RawHandle given, int own) {
 
 std::shared_ptr<Watched> launch_by_spawn(const Launch& request, std::function<void(ExitStatus)>& on_exit) {
     auto child = std::make_shared<Watched>();
-    ExitWatch& watch = exit_watch();  // first, so that a child is never without somebody who reaps it
+    const std::shared_ptr<ExitWatch> watch = exit_watch();  // first, so that a child is never without somebody who reaps it
     Inheritance inheritance;
     inheritance.parent = own_end();
     Handle door;  // a copy: the original may be replaced by another thread meanwhile
@@ -73,7 +73,7 @@ std::shared_ptr<Watched> launch_by_spawn(const Launch& request, std::function<vo
     child->pid = posix::spawn(Role::child, request, inheritance);
     watch_direct_child(*child, std::move(reader));
     child->on_exit = std::move(on_exit);
-    watch.add(child);
+    watch->add(child);
     return child;
 }
 
@@ -105,7 +105,7 @@ struct ForkLuggage {
 std::shared_ptr<Watched> launch_by_fork(const Launch& request, std::function<void(ExitStatus)>& on_exit) {
     if (request.forked == nullptr) throw std::invalid_argument("the start method fork needs a function to go on with");
     auto child = std::make_shared<Watched>();
-    ExitWatch& watch = exit_watch();
+    const std::shared_ptr<ExitWatch> watch = exit_watch();
     ForkLuggage luggage;
     Bootstrap& bootstrap = luggage.bootstrap;
     bootstrap.parent_pid = current_pid();
@@ -128,7 +128,7 @@ std::shared_ptr<Watched> launch_by_fork(const Launch& request, std::function<voi
         // Signals wait until settle: the copy of the program's handlers is not meant to run in the child.
         SignalBlock block;
         await_parent_watch();
-        const auto pause = watch.pause();
+        const auto pause = watch->pause();
         const DescriptorLock lock;
         pid = ::fork();
         error = errno;
@@ -141,7 +141,7 @@ std::shared_ptr<Watched> launch_by_fork(const Launch& request, std::function<voi
     child->pid = pid;
     watch_direct_child(*child, std::move(reader));
     child->on_exit = std::move(on_exit);
-    watch.add(child);
+    watch->add(child);
     return child;
 }
 
@@ -282,8 +282,8 @@ namespace {
 class BrokenPipesAreErrors {
 public:
     BrokenPipesAreErrors() noexcept {
-        ::sigemptyset(&broken_);
-        ::sigaddset(&broken_, SIGPIPE);
+        sigemptyset(&broken_);
+        sigaddset(&broken_, SIGPIPE);
         was_pending_ = is_pending();
         ::pthread_sigmask(SIG_BLOCK, &broken_, &before_);
     }
@@ -301,7 +301,7 @@ private:
     static bool is_pending() noexcept {
         sigset_t pending;
         ::sigpending(&pending);
-        return ::sigismember(&pending, SIGPIPE) == 1;
+        return sigismember(&pending, SIGPIPE) == 1;
     }
 
     sigset_t broken_{}, before_{};

@@ -52,11 +52,11 @@ void replace_launching() noexcept {
     current_launching.store(fresh, std::memory_order_release);
 }
 
-ExitWatch& exit_watch() {
+std::shared_ptr<ExitWatch> exit_watch() {
     Launching& state = launching();
     const std::lock_guard lock(state.mutex);
-    if (!state.watch) state.watch = std::make_unique<ExitWatch>();
-    return *state.watch;
+    if (!state.watch) state.watch = std::make_shared<ExitWatch>();
+    return state.watch;
 }
 
 RawHandle own_end() {
@@ -84,12 +84,12 @@ void forget_launching() noexcept { posix::replace_launching(); }
 void shut_down_launching() noexcept {
     posix::Launching& state = posix::launching();
     const auto servers = posix::shut_down_servers(state);
-    std::unique_ptr<posix::ExitWatch> watch;
+    std::shared_ptr<posix::ExitWatch> watch;
     {
         const std::lock_guard lock(state.mutex);
         watch = std::move(state.watch);
     }
-    watch.reset();  // waits for its thread, which may need the mutex
+    if (watch) watch->stop();  // waits for its thread, which may need the mutex
     for (const auto& server : servers) {
         if (!server->ended) posix::retry([&] { return ::waitpid(server->pid, nullptr, 0); });
     }

@@ -35,7 +35,7 @@ struct Launching {
     Launching* original = nullptr;  // of the process that this one is a copy of: never used, never freed
 
     std::mutex mutex;  // guards what follows; not held while a process is started
-    std::unique_ptr<ExitWatch> watch;
+    std::shared_ptr<ExitWatch> watch;
     Handle end, end_writer;  // see own_end; the writer exists where `end` is a pipe
 
     std::mutex server_mutex;  // guards what follows; held for one request to the server
@@ -55,7 +55,8 @@ struct Launching {
 Launching& launching();
 // In a copy of a process: closes the original's descriptors here and starts afresh.
 void replace_launching() noexcept;
-ExitWatch& exit_watch();
+// Shared, so that a start that shut_down_launching overtakes does not lose it under its feet.
+std::shared_ptr<ExitWatch> exit_watch();
 
 // ---- spawn.cpp ---------------------------------------------------------------------------------------------------
 

@@ -107,12 +107,19 @@ public:
     OutputBuffer& item() noexcept { return *out_; }
     void item_written() {
         ++count_;
-        if (out_->size() >= full_) flush();
+        const std::size_t size = out_->size();
+        // A block ends when it is full, or when another item like this one would make it too large for a ring.
+        if (size >= full_ || size + (size - item_start_) > ring_limit) {
+            flush();
+        } else {
+            item_start_ = size;
+        }
     }
     CallHandle finish();
 
 private:
     static constexpr std::size_t block_size = 24 * 1024;
+    static constexpr std::size_t ring_limit = 32 * 1024;  // what a ring takes as one message
 
     void flush();
     void begin_block();
@@ -121,6 +128,7 @@ private:
     std::unique_ptr<Block> block_;
     OutputBuffer* out_ = nullptr;
     std::size_t full_ = block_size;
+    std::size_t item_start_ = 0;
     std::size_t prefix_size_ = 0;
     std::uint32_t count_ = 0;
     bool finished_ = false;

@@ -163,14 +163,15 @@ struct TaskRunner {
     static void run(TaskRun& task) {
         const InputBuffer fields = task.arguments;
         std::optional<F> f;
+        f.emplace(CallableCodec<F>::read(task.arguments, task.function));  // if it throws, nothing can be run
         for (std::uint32_t item = 0; item < task.count; ++item) {
             try {
+                Storage arguments = read_item(task);
                 if (!f) {
                     InputBuffer in = fields;
                     f.emplace(CallableCodec<F>::read(in, task.function));
-                    if (item == 0) task.arguments = in;
                 }
-                run_item(task, *f);
+                run_item(task, *f, arguments);
             } catch (...) {
                 if constexpr (!Called::pure) f.reset();
                 task.item_failed();
@@ -183,8 +184,7 @@ struct TaskRunner {
     }
 
 private:
-    static void run_item(TaskRun& task, F& f) {
-        Storage arguments = read_item(task);
+    static void run_item(TaskRun& task, F& f, Storage& arguments) {
         if constexpr (std::is_void_v<raw_result_t<Called, F>>) {
             Called::invoke(f, arguments);
         } else {

@@ -9,6 +9,7 @@
 
 #if defined(__APPLE__)
 #include <libproc.h>
+#include <sys/proc.h>
 #include <sys/sysctl.h>
 #else
 #include <cstdio>
