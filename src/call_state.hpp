@@ -84,13 +84,13 @@ public:
 
     std::shared_ptr<const TaskRef> task;
     TaskStats* stats = nullptr;
-    std::size_t chunk_size = 0;   // 0: adaptive
-    std::uint64_t items = 0;      // written so far
-    std::uint64_t finished = 0;   // of them with a result or error
-    std::uint64_t waiting = 0;    // of them not handed to a worker
+    std::size_t chunk_size = 0;          // 0: adaptive
+    std::uint64_t items = 0;             // written so far
+    std::uint64_t finished = 0;          // of them with a result or error
+    std::uint64_t waiting = 0;           // of them not handed to a worker
     std::uint64_t waiting_segments = 0;  // messages too big for a ring among them
-    bool is_complete = false;     // all items are written
-    bool is_internal = false;     // a pool's initializer or finalizer
+    bool is_complete = false;            // all items are written
+    bool is_internal = false;            // a pool's initializer or finalizer
 
     bool is_done() const noexcept { return done_.load(std::memory_order_acquire); }
 

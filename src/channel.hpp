@@ -1,7 +1,7 @@
 // The shared memory between a parent and one child: a control block and two rings.
 //
-// The segment is made by the parent and mapped by these two processes only. Layout: ControlBlock, start information, task
-// ring, result ring, each at an offset that the control block names.
+// The segment is made by the parent and mapped by these two processes only. Layout: ControlBlock, start information,
+// task ring, result ring, each at an offset that the control block names.
 #pragma once
 
 #include <atomic>
@@ -21,10 +21,10 @@ enum class Role : std::uint32_t { process, pool_worker };
 
 // How far a child has come. Written by the child, in this order.
 enum class Phase : std::uint32_t {
-    launched,       // nothing heard of it yet
-    wrong_build,    // it runs another build of the program than its parent, and left
-    arrived,        // freeze_support() was reached
-    running,        // user code runs
+    launched,     // nothing heard of it yet
+    wrong_build,  // it runs another build of the program than its parent, and left
+    arrived,      // freeze_support() was reached
+    running,      // user code runs
 };
 
 struct ControlBlock {
@@ -33,7 +33,7 @@ struct ControlBlock {
     Role role;
     std::uint32_t process_index;  // in the runtime
     std::uint32_t parent_pid;
-    std::uint32_t child_slot;  // where the child sleeps
+    std::uint32_t child_slot;   // where the child sleeps
     std::uint32_t waiter_slot;  // where threads of the parent sleep, see Doorbell
     std::uint32_t service_slot;
     std::uint64_t info_offset, info_size;
@@ -88,8 +88,7 @@ public:
         std::atomic<std::uint32_t>& asleep = control().asleep;
         asleep.store(1, std::memory_order_relaxed);
         std::atomic_thread_fence(std::memory_order_seq_cst);  // mirrored in wake_child: one of us sees the other
-        while (asleep.load(std::memory_order_relaxed) != 0 && !has_work())
-            lot.park(child_slot_, asleep, 1, os::never);
+        while (asleep.load(std::memory_order_relaxed) != 0 && !has_work()) lot.park(child_slot_, asleep, 1, os::never);
         asleep.store(0, std::memory_order_relaxed);
     }
 

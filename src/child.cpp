@@ -96,8 +96,8 @@ void Child::start(ChildOptions options) {
 Child::~Child() = default;
 
 void Child::ended(const std::shared_ptr<Exit>& exit, ExitStatus status) noexcept {
-    // Where the system did not tell (the program reaped the child itself, or the fork server was killed), the child's own
-    // word counts. A death by signal that nobody saw stays unknown.
+    // Where the system did not tell (the program reaped the child itself, or the fork server was killed), the child's
+    // own word counts. A death by signal that nobody saw stays unknown.
     if (status.kind() == ExitStatus::Kind::unknown) status = exit->channel.said_exit();
     exit->status = status;
     Runtime::get().remove_process(exit->process_index);

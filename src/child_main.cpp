@@ -15,7 +15,8 @@
 namespace multiproc {
 namespace {
 
-// How long a worker without tasks looks for the next one before it sleeps: about what sleeping and waking cost together.
+// How long a worker without tasks looks for the next one before it sleeps: about what sleeping and waking cost
+// together.
 constexpr auto spin_time = std::chrono::microseconds(50);
 
 Doorbell doorbell_of(const ChildEnd& end) {
@@ -28,8 +29,10 @@ Doorbell doorbell_of(const ChildEnd& end) {
 class ChildLoop {
 public:
     explicit ChildLoop(ChildEnd end)
-        : end_(std::move(end)), tasks_(end_.channel.task_worker()),
-          results_(end_.channel, *end_.link, doorbell_of(end_)), spins_(os::cpu_count() > 1) {}
+        : end_(std::move(end)),
+          tasks_(end_.channel.task_worker()),
+          results_(end_.channel, *end_.link, doorbell_of(end_)),
+          spins_(os::cpu_count() > 1) {}
 
     // Runs one call, or returns false when told to stop.
     bool run_next() {
@@ -123,8 +126,7 @@ void run_child_main(ChildEnd end, const StartInfo& info) {
     if (control.role == Role::process) run_process(loop, info.name);
     // Ctrl+C reaches every process of the terminal. What becomes of a pool then is decided by the parent alone.
     std::signal(SIGINT, SIG_IGN);
-    while (loop.run_next()) {
-    }
+    while (loop.run_next()) {}
     leave(loop.channel(), 0);
 }
 

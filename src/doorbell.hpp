@@ -1,12 +1,12 @@
 // How the workers of a pool wake their parent: one page that all of them share.
 //
-// Two kinds of threads of the parent may sleep here: a thread that waits for a result ("the waiter", at most one sleeps at a
-// time) and the pool's service thread. `mode` says who wants to be woken and for what; a worker that has something to tell
-// takes the request out of `mode`, so that many results make one wake-up.
+// Two kinds of threads of the parent may sleep here: a thread that waits for a result ("the waiter", at most one sleeps
+// at a time) and the pool's service thread. `mode` says who wants to be woken and for what; a worker that has something
+// to tell takes the request out of `mode`, so that many results make one wake-up.
 //
 // No wake-up is lost: the parent announces its mode, then looks at the rings once more, then sleeps; a worker sends its
-// record, then looks at the mode. Both put a full fence between their store and their load, so at least one of them sees
-// what the other did.
+// record, then looks at the mode. Both put a full fence between their store and their load, so at least one of them
+// sees what the other did.
 #pragma once
 
 #include <atomic>
@@ -19,10 +19,10 @@ namespace multiproc {
 
 struct DoorbellPage {
     enum Mode : std::uint32_t {
-        nobody,         // somebody is looking at the rings anyway
-        waiter,         // wake the waiter at every result
-        service_low,    // wake the service thread when a worker runs out of tasks, or its result ring is full
-        service_any,    //   also at every result
+        nobody,       // somebody is looking at the rings anyway
+        waiter,       // wake the waiter at every result
+        service_low,  // wake the service thread when a worker runs out of tasks, or its result ring is full
+        service_any,  //   also at every result
     };
     alignas(cache_line) std::atomic<std::uint32_t> mode;
     alignas(cache_line) std::atomic<std::uint32_t> waiter_word;

@@ -16,17 +16,13 @@ std::string current_exception_text() {
         const auto* remote = dynamic_cast<const RemoteError*>(&error);
         const std::string type = remote != nullptr ? remote->type_name() : os::demangle(typeid(error).name());
         return type + ": " + error.what();
-    } catch (...) {
-        return "an exception that is no std::exception";
-    }
+    } catch (...) { return "an exception that is no std::exception"; }
 }
 
 std::string text_of(const std::exception_ptr& error) {
     try {
         std::rethrow_exception(error);
-    } catch (...) {
-        return current_exception_text();
-    }
+    } catch (...) { return current_exception_text(); }
 }
 
 }  // namespace multiproc

@@ -72,21 +72,13 @@ RemoteError::Origin describe_foreign() {
     };
     try {
         throw;
-    } catch (const std::string& text) {
-        return {"std::string", text, 0, {}};
-    } catch (const char* text) {
+    } catch (const std::string& text) { return {"std::string", text, 0, {}}; } catch (const char* text) {
         return {"const char*", text ? text : "", 0, {}};
-    } catch (int value) {
-        return number("int", std::to_string(value));
-    } catch (unsigned value) {
+    } catch (int value) { return number("int", std::to_string(value)); } catch (unsigned value) {
         return number("unsigned int", std::to_string(value));
-    } catch (long value) {
-        return number("long", std::to_string(value));
-    } catch (double value) {
+    } catch (long value) { return number("long", std::to_string(value)); } catch (double value) {
         return number("double", std::to_string(value));
-    } catch (...) {
-        return {type, "a value of type " + type + " was thrown", 0, {}};
-    }
+    } catch (...) { return {type, "a value of type " + type + " was thrown", 0, {}}; }
 }
 
 // The errors that `error` carries inside, one line each.
@@ -133,9 +125,7 @@ void encode_current_exception(OutputBuffer& out, std::uint32_t pid, std::string_
     Report report;
     try {
         throw;
-    } catch (const std::exception& error) {
-        report = report_on(error, pid, task);
-    } catch (...) {
+    } catch (const std::exception& error) { report = report_on(error, pid, task); } catch (...) {
         report.origin = describe_foreign();
         report.origin.pid = pid;
         report.origin.task = task;
@@ -158,9 +148,7 @@ std::exception_ptr decode_exception(InputBuffer& in) {
         }
         const std::runtime_error error(report.origin.text);
         return std::make_exception_ptr(Remote<std::runtime_error>(error, report.origin));
-    } catch (const CodecError& error) {
-        return std::make_exception_ptr(CodecError(error));
-    }
+    } catch (const CodecError& error) { return std::make_exception_ptr(CodecError(error)); }
 }
 
 }  // namespace multiproc

@@ -1,10 +1,10 @@
 // The port boundary: everything that the library asks of an operating system.
 //
-// Both back ends implement exactly these declarations, in files of the same names under src/posix and src/win32. Nothing
-// above this header knows a platform; nothing below it knows tasks, pools or codecs.
+// Both back ends implement exactly these declarations, in files of the same names under src/posix and src/win32.
+// Nothing above this header knows a platform; nothing below it knows tasks, pools or codecs.
 //
-// Conventions: failures of the system are std::system_error with the system's own code, unless a comment says otherwise.
-// Sizes are in bytes. Text is UTF-8. What is not marked thread-safe belongs to one thread at a time.
+// Conventions: failures of the system are std::system_error with the system's own code, unless a comment says
+// otherwise. Sizes are in bytes. Text is UTF-8. What is not marked thread-safe belongs to one thread at a time.
 #pragma once
 
 #include <atomic>
@@ -28,7 +28,7 @@ using Clock = std::chrono::steady_clock;
 using Deadline = Clock::time_point;
 inline constexpr Deadline never = Deadline::max();
 
-// ---- handles.cpp: descriptors and HANDLEs ----------------------------------------------------------------------------
+// ---- handles.cpp: descriptors and HANDLEs ---------------------------------------------------------------------------
 
 using RawHandle = std::intptr_t;  // a descriptor, or a Windows HANDLE
 inline constexpr RawHandle no_handle = -1;
@@ -62,7 +62,7 @@ Handle open_output(const std::string& path, bool append);
 // How many handles this process has open; for leak checks. Thread-safe.
 std::size_t open_handle_count();
 
-// ---- shared_memory.cpp: anonymous shared memory ----------------------------------------------------------------------
+// ---- shared_memory.cpp: anonymous shared memory ---------------------------------------------------------------------
 
 // A piece of shared memory without a name, mapped here for reading and writing. It is gone with its last handle and
 // mapping, however its users ended. New memory is zeroed.
@@ -75,8 +75,9 @@ public:
 
     // Pages are taken from the system as they are touched.
     static Segment create(std::size_t size);
-    // Maps what another process created. A handle that is no shared memory of at least `size` bytes, or that its creator
-    // could still cut shorter (a later access would then be a bus error here), is refused with std::errc::bad_message.
+    // Maps what another process created. A handle that is no shared memory of at least `size` bytes, or that its
+    // creator could still cut shorter (a later access would then be a bus error here), is refused with
+    // std::errc::bad_message.
     static Segment adopt(Handle handle, std::size_t size);
 
     std::byte* data() const noexcept { return data_; }
@@ -95,7 +96,7 @@ private:
     std::size_t size_ = 0;
 };
 
-// ---- parking.cpp: sleeping until another process changes a word ------------------------------------------------------
+// ---- parking.cpp: sleeping until another process changes a word -----------------------------------------------------
 
 // Where threads of cooperating processes sleep. The protocol is that of a futex: a waiter sleeps only while
 // `word == expected`, and whoever changes the word calls `unpark` afterwards. At most one thread waits at a slot at a
@@ -103,8 +104,8 @@ private:
 // reason, so callers loop.
 //
 // A slot is an index into a table that every descendant inherits. Where the kernel can wait for a word itself (futex,
-// os_sync_wait_on_address) the slot is not used; on Windows it names an auto-reset event, because WaitOnAddress does not
-// cross processes.
+// os_sync_wait_on_address) the slot is not used; on Windows it names an auto-reset event, because WaitOnAddress does
+// not cross processes.
 class ParkingLot {
 public:
     virtual ~ParkingLot() = default;
@@ -126,7 +127,7 @@ public:
 // Tells the processor that this thread spins.
 void relax_cpu() noexcept;
 
-// ---- handle_passing.cpp: handing a handle to a running process -------------------------------------------------------
+// ---- handle_passing.cpp: handing a handle to a running process ------------------------------------------------------
 
 class Child;
 
@@ -145,8 +146,8 @@ public:
     // Gives the peer a copy of `raw` and returns the token by which it asks for it. Never blocks: throws
     // std::system_error when the peer is gone or has left too many unreceived.
     virtual std::uint64_t send(RawHandle raw) = 0;
-    // The handle that the peer sent under `token`; tokens are received in the order they were sent. Never blocks: throws
-    // std::system_error (std::errc::bad_message) when there is none, so a lying peer costs an error only.
+    // The handle that the peer sent under `token`; tokens are received in the order they were sent. Never blocks:
+    // throws std::system_error (std::errc::bad_message) when there is none, so a lying peer costs an error only.
     virtual Handle receive(std::uint64_t token) = 0;
 };
 
@@ -154,12 +155,12 @@ public:
 
 // What a child has in its hands after `take_bootstrap`.
 struct Bootstrap {
-    std::vector<Handle> handles;      // Launch::handles, in that order
-    std::uint32_t parent_pid = 0;     // of the process that asked for the start (not of the fork server)
-    Handle parent;                    // what its end is awaited on
-    Handle out, err;                  // the standard streams to install
-    std::string context;              // what a fork server's child must still apply (directory, environment, limits...)
-    Handle control;                   // back-end business: interrupt requests
+    std::vector<Handle> handles;   // Launch::handles, in that order
+    std::uint32_t parent_pid = 0;  // of the process that asked for the start (not of the fork server)
+    Handle parent;                 // what its end is awaited on
+    Handle out, err;               // the standard streams to install
+    std::string context;           // what a fork server's child must still apply (directory, environment, limits...)
+    Handle control;                // back-end business: interrupt requests
 };
 
 struct Launch {
@@ -220,7 +221,7 @@ void shut_down_launching() noexcept;
 // In a copy of this process that the host forked on its own, or that `fork` made: forgets what the original runs.
 void forget_launching() noexcept;
 
-// ---- modules.cpp: the executable, shared libraries and what is in them ------------------------------------------------
+// ---- modules.cpp: the executable, shared libraries and what is in them ----------------------------------------------
 
 struct Module {
     std::string path;         // absolute
@@ -240,7 +241,7 @@ bool is_code(const void* address);
 // Where this program's executable is now. Throws std::system_error.
 std::string executable_path();
 
-// ---- system.cpp: facts about this machine and process -----------------------------------------------------------------
+// ---- system.cpp: facts about this machine and process ---------------------------------------------------------------
 
 // The processors this process may use, from its affinity and its control group's quota; at least 1.
 std::size_t cpu_count();

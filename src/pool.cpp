@@ -15,8 +15,7 @@ constexpr std::int64_t most_workers = 1000;
 
 detail::PoolSettings check(PoolOptions options, detail::StoredCall initializer, detail::StoredCall finalizer) {
     detail::PoolSettings settings;
-    const std::int64_t workers =
-        options.workers ? options.workers->value() : static_cast<std::int64_t>(cpu_count());
+    const std::int64_t workers = options.workers ? options.workers->value() : static_cast<std::int64_t>(cpu_count());
     if (workers <= 0 || workers > most_workers) {
         throw std::invalid_argument("multiproc: a pool cannot have " + std::to_string(workers) +
                                     " workers; give 1 to 1000, or leave .workers out for one per processor");
@@ -43,8 +42,8 @@ detail::PoolSettings check(PoolOptions options, detail::StoredCall initializer, 
 Pool::Pool(PoolOptions options) {
     detail::StoredCall initializer = std::move(options.initializer.call_);
     detail::StoredCall finalizer = std::move(options.finalizer.call_);
-    engine_ = std::make_shared<detail::PoolEngine>(
-        check(std::move(options), std::move(initializer), std::move(finalizer)));
+    engine_ =
+        std::make_shared<detail::PoolEngine>(check(std::move(options), std::move(initializer), std::move(finalizer)));
 }
 
 Pool::~Pool() { leave(); }
@@ -63,8 +62,8 @@ void Pool::leave() noexcept {
         engine_->terminate();
         engine_.reset();
     } else {
-        // A copy that the host forked: the threads and workers belong to the original. Destroying our half would wait for
-        // threads that are not here, so it is left alone.
+        // A copy that the host forked: the threads and workers belong to the original. Destroying our half would wait
+        // for threads that are not here, so it is left alone.
         new std::shared_ptr<detail::PoolEngine>(std::move(engine_));
     }
 }

@@ -67,12 +67,9 @@ void PoolEngine::start_locked(std::unique_lock<std::mutex>& lock) {
         while (started.size() < settings_.workers) started.push_back(start_worker());
         service_ = std::thread([this] { serve(); });
     } catch (const std::system_error& error) {
-        failure = std::make_exception_ptr(
-            StartError(std::string("multiproc: the pool cannot start (") + error.what() +
-                       "); a limit on memory, threads or open files may be reached"));
-    } catch (...) {
-        failure = std::current_exception();
-    }
+        failure = std::make_exception_ptr(StartError(std::string("multiproc: the pool cannot start (") + error.what() +
+                                                     "); a limit on memory, threads or open files may be reached"));
+    } catch (...) { failure = std::current_exception(); }
     if (failure) {
         for (const auto& worker : started) worker->child->signal(os::Signal::kill);
         await_exits();

@@ -1,8 +1,9 @@
 // The pool: who runs what, and who looks after it.
 //
 // Everything is guarded by one mutex, which is never held while the thread sleeps, starts a process, or runs user code.
-// The rings are looked at by whichever thread has a reason to: a thread that waits for a result (the "waiter"), a thread
-// that submits, or the pool's service thread, which sleeps unless a worker runs out of tasks, cannot go on, or has died.
+// The rings are looked at by whichever thread has a reason to: a thread that waits for a result (the "waiter"), a
+// thread that submits, or the pool's service thread, which sleeps unless a worker runs out of tasks, cannot go on, or
+// has died.
 #pragma once
 
 #include <condition_variable>
@@ -69,7 +70,7 @@ private:
         std::shared_ptr<const ItemBlock> block;
         std::uint64_t first = 0;  // index of its first item in the call
         std::uint32_t count = 0;
-        std::size_t offset = 0;   // of that item in the block
+        std::size_t offset = 0;  // of that item in the block
     };
     // Items in a worker's ring, or being run.
     struct Dispatch {
@@ -86,10 +87,10 @@ private:
         double ahead = 0;                // nanoseconds of work in it, guessed
         std::uint64_t assigned = 0;      // items ever
         bool is_initialised = false;
-        bool is_stopping = false;        // gets no more tasks...
-        bool is_finalizing = false;      // ... its finalizer is in its ring...
-        bool is_told_to_stop = false;    // ... and the word to leave
-        bool is_broken = false;          // sent nonsense, is being killed
+        bool is_stopping = false;      // gets no more tasks...
+        bool is_finalizing = false;    // ... its finalizer is in its ring...
+        bool is_told_to_stop = false;  // ... and the word to leave
+        bool is_broken = false;        // sent nonsense, is being killed
     };
 
     // pool_engine.cpp
@@ -158,8 +159,8 @@ private:
     Doorbell doorbell_;
     static constexpr std::uint32_t no_slot = UINT32_MAX;
     std::uint32_t waiter_slot_ = no_slot, service_slot_ = no_slot;
-    bool waiter_present_ = false;   // a thread has the waiter's place
-    bool waiter_asleep_ = false;    //   and sleeps, or is about to
+    bool waiter_present_ = false;  // a thread has the waiter's place
+    bool waiter_asleep_ = false;   //   and sleeps, or is about to
     std::size_t queued_waiters_ = 0;
     bool service_stop_ = false;
     std::thread service_;
@@ -175,9 +176,9 @@ private:
 
     std::mutex exits_mutex_;
     std::condition_variable exits_changed_;
-    std::vector<std::uint64_t> exited_;  // serials
+    std::vector<std::uint64_t> exited_;       // serials
     std::vector<std::uint64_t> early_exits_;  // of workers that ended before they were installed; guarded by mutex_
-    std::size_t living_ = 0;             // children started and not known to have ended
+    std::size_t living_ = 0;                  // children started and not known to have ended
     std::atomic<bool> has_exits_{false};
 };
 

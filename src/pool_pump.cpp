@@ -26,9 +26,7 @@ constexpr std::size_t ahead_limit = 4096;
 void PoolEngine::pump() noexcept {
     try {
         move_tasks_and_results();
-    } catch (const std::exception& error) {
-        break_pool(std::string("this process has run into ") + error.what());
-    }
+    } catch (const std::exception& error) { break_pool(std::string("this process has run into ") + error.what()); }
 }
 
 void PoolEngine::move_tasks_and_results() {
@@ -42,9 +40,8 @@ void PoolEngine::move_tasks_and_results() {
 
 bool PoolEngine::has_news() {
     if (has_exits_.load(std::memory_order_acquire)) return true;
-    return std::ranges::any_of(workers_, [](const auto& worker) {
-        return !worker->is_broken && !worker->child->results().is_empty();
-    });
+    return std::ranges::any_of(
+        workers_, [](const auto& worker) { return !worker->is_broken && !worker->child->results().is_empty(); });
 }
 
 void PoolEngine::notify_done() {
@@ -93,13 +90,11 @@ bool PoolEngine::accept(Worker& worker, const ResultRingParent::Record& record) 
             call.stats->learn(static_cast<double>(message.nanoseconds) / dispatch.batch.count);
         finish_items(worker, message.count);
         return true;
-    } catch (const std::exception&) {
-        return false;
-    }
+    } catch (const std::exception&) { return false; }
 }
 
-// False if this process has no room for the segment that the message is in (too many handles or mappings): then the item
-// has failed with that error. Throws if it is the worker's fault.
+// False if this process has no room for the segment that the message is in (too many handles or mappings): then the
+// item has failed with that error. Throws if it is the worker's fault.
 bool PoolEngine::take_over_segment(ResultMessage& message, Child& child, CallState& call, std::uint64_t index) {
     try {
         attach_segment(message, child);
@@ -269,8 +264,8 @@ bool PoolEngine::take_back_last(Worker& worker) {
     return true;
 }
 
-// When nothing is waiting and a worker is idle, half of what the busiest worker has not begun moves over: a slow task must
-// not hold up those that were queued behind it.
+// When nothing is waiting and a worker is idle, half of what the busiest worker has not begun moves over: a slow task
+// must not hold up those that were queued behind it.
 void PoolEngine::rebalance() {
     for (const auto& idle : workers_) {
         if (!idle->in_flight.empty() || idle->is_stopping || idle->is_broken || idle->child->has_exited()) continue;

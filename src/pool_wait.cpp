@@ -10,7 +10,8 @@ namespace {
 
 // How long a waiter looks for news before it sleeps.
 constexpr auto spin_time = std::chrono::microseconds(50);
-// A worker could have scribbled over the page that wakes us. While tasks are out, nobody sleeps longer than this at once.
+// A worker could have scribbled over the page that wakes us. While tasks are out, nobody sleeps longer than this at
+// once.
 constexpr auto longest_sleep = std::chrono::seconds(1);
 // A bounded writer is held back while this many items per worker are waiting...
 constexpr std::uint64_t window_items = 64;

@@ -133,9 +133,9 @@ void PoolEngine::fail_running(Worker& worker, std::deque<Dispatch>& lost) {
     const std::uint32_t failed = worker.is_broken ? running.batch.count - running.received : 1;
     CallState& call = *running.batch.call;
     for (std::uint32_t i = 0; i < failed; ++i, ++running.received) {
-        call.add_error(running.batch.first + running.received, std::make_exception_ptr(WorkerDied(
-                                                                   worker.child->status(), worker.child->pid(),
-                                                                   call.task->name)));
+        call.add_error(
+            running.batch.first + running.received,
+            std::make_exception_ptr(WorkerDied(worker.child->status(), worker.child->pid(), call.task->name)));
     }
     outstanding_ -= std::min<std::uint64_t>(failed, outstanding_);
     if (call.is_done()) notify_done();
@@ -222,9 +222,7 @@ void PoolEngine::replace_missing(std::unique_lock<std::mutex>& lock) {
         std::string why;
         try {
             worker = start_worker();
-        } catch (const std::exception& error) {
-            why = error.what();
-        }
+        } catch (const std::exception& error) { why = error.what(); }
         lock.lock();
         if (!worker) {
             // A limit may be reached for now. With other workers left the pool goes on with those.
@@ -255,8 +253,8 @@ void PoolEngine::break_pool(const std::string& why) {
 void PoolEngine::retire(Worker& worker) {
     worker.is_stopping = true;
     if (settings_.finalizer && !worker.is_finalizing) {
-        Batch batch{internal_call(settings_.finalizer), std::make_shared<const ItemBlock>(block_of(settings_.finalizer)),
-                    0, 1, 0};
+        Batch batch{internal_call(settings_.finalizer),
+                    std::make_shared<const ItemBlock>(block_of(settings_.finalizer)), 0, 1, 0};
         batch.offset = batch.block->prefix;
         worker.is_finalizing = dispatch(worker, batch);
         if (!worker.is_finalizing) return;

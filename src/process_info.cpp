@@ -54,8 +54,8 @@ void at_worker_exit(std::function<void()> function) {
 }
 
 void set_process_info(ProcessInfo self, ProcessInfo parent) {
-    // After a plain fork the exit functions belong to the parent, and one of its threads may have held the mutex: the old
-    // one is left as it is.
+    // After a plain fork the exit functions belong to the parent, and one of its threads may have held the mutex: the
+    // old one is left as it is.
     auto* const fresh = new Identity;
     fresh->self = std::move(self);
     fresh->parent = std::move(parent);

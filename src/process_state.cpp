@@ -46,7 +46,8 @@ void ProcessState::require_usable() {
 void ProcessState::require_started() {
     require_usable();
     const std::lock_guard lock(ProcessRegistry::get().mutex);
-    if (!is_started_locked()) throw std::logic_error("multiproc: this Process has not been started; call start() first");
+    if (!is_started_locked())
+        throw std::logic_error("multiproc: this Process has not been started; call start() first");
 }
 
 void ProcessState::set_target(TaskTarget target) {
@@ -122,7 +123,8 @@ void ProcessState::start() {
         try {
             child->send(call);  // its ring is empty, so there is room
         } catch (const std::system_error&) {
-            child->signal(os::Signal::kill);  // it cannot get its arguments, most likely because it has ended; see result()
+            child->signal(
+                os::Signal::kill);  // it cannot get its arguments, most likely because it has ended; see result()
         }
 
         const std::lock_guard lock(registry.mutex);
@@ -241,12 +243,14 @@ std::shared_ptr<const ProcessState::Result> ProcessState::result_of(Child& child
     auto result = std::make_shared<Result>();
     const std::optional<ResultRingParent::Record> record = child.results().peek();
     if (!record) {
-        // One that left on its own before it came to run the task could not become a child. A signal may come at any time.
+        // One that left on its own before it came to run the task could not become a child. A signal may come at any
+        // time.
         if ((child.phase() == Phase::launched || child.phase() == Phase::wrong_build) &&
             child.status().kind() == ExitStatus::Kind::exited) {
             result->error = std::make_exception_ptr(BootstrapError(
                 "multiproc: the child process " + to_string(child.status()) +
-                " before it came to run anything; main() must call multiproc::freeze_support() as its first line, and the "
+                " before it came to run anything; main() must call multiproc::freeze_support() as its first line, and "
+                "the "
                 "executable must not be replaced while the program runs (the child's standard error says more)"));
         } else {
             result->error = std::make_exception_ptr(WorkerDied(child.status(), child.pid(), task_name_));
@@ -268,9 +272,7 @@ std::shared_ptr<const ProcessState::Result> ProcessState::result_of(Child& child
             const std::span<const std::byte> bytes = message.bytes();
             result->bytes.assign(bytes.begin(), bytes.end());
         }
-    } catch (...) {
-        result->error = std::current_exception();
-    }
+    } catch (...) { result->error = std::current_exception(); }
     return result;
 }
 

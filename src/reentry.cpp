@@ -23,7 +23,8 @@ namespace {
 constexpr std::uint32_t failed_bootstrap_code = 112;
 
 constexpr const char* late_message =
-    "multiproc: this process was started as a child, but its main() did not call multiproc::freeze_support()%s. Call it "
+    "multiproc: this process was started as a child, but its main() did not call multiproc::freeze_support()%s. Call "
+    "it "
     "as the first line of main(), unconditionally.\n";
 
 std::chrono::seconds arrival_limit() {
@@ -83,8 +84,8 @@ ArrivalGuard arrival_guard;
 
 std::atomic<bool> arrived{false};
 
-// What set_executable named. Those of before are never freed, as another thread may be reading one; and there is no mutex,
-// as a copy made by fork could find it locked for ever.
+// What set_executable named. Those of before are never freed, as another thread may be reading one; and there is no
+// mutex, as a copy made by fork could find it locked for ever.
 struct Executable {
     std::string path;
     const Executable* before;
@@ -121,8 +122,7 @@ void freeze_support() {
 
 void set_executable(const std::string& path) {
     auto* const next = new Executable{path, executable.load(std::memory_order_acquire)};
-    while (!executable.compare_exchange_weak(next->before, next, std::memory_order_acq_rel)) {
-    }
+    while (!executable.compare_exchange_weak(next->before, next, std::memory_order_acq_rel)) {}
 }
 
 std::string child_executable() {
@@ -135,12 +135,14 @@ bool has_foreign_executable() { return !child_executable().empty(); }
 void require_reentry() {
     if (os::is_bootstrap_pending()) {
         throw BootstrapError(
-            "multiproc: this process is itself a child that has not reached multiproc::freeze_support() yet, so it cannot "
+            "multiproc: this process is itself a child that has not reached multiproc::freeze_support() yet, so it "
+            "cannot "
             "start processes; call freeze_support() as the first line of main()");
     }
     if (!arrived.load(std::memory_order_acquire) && !has_foreign_executable()) {
         throw BootstrapError(
-            "multiproc: call multiproc::freeze_support() as the first line of main() before starting a Process or a Pool; "
+            "multiproc: call multiproc::freeze_support() as the first line of main() before starting a Process or a "
+            "Pool; "
             "child processes enter the program there. (Code in a shared library of a foreign program: call "
             "multiproc::set_executable() instead; test programs: link multiproc::gtest_main.)");
     }
@@ -167,9 +169,7 @@ void run_child(os::Bootstrap bootstrap) {
         os::settle(bootstrap, info.name);
         end.channel.set_phase(Phase::arrived);
         run_child_main(std::move(end), info);
-    } catch (const std::exception& error) {
-        fail_bootstrap(std::string(error.what()) + "\n");
-    }
+    } catch (const std::exception& error) { fail_bootstrap(std::string(error.what()) + "\n"); }
 }
 
 }  // namespace multiproc

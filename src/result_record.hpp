@@ -30,8 +30,8 @@ ResultMessage read_result_record(const ResultRingParent::Record& record);
 // process cannot take it (std::errc::bad_message: because it is not what was announced).
 void attach_segment(ResultMessage& message, Child& child);
 
-// What a child that has ended left in the record it was writing: the items it had finished but not sent. A count of 0 if
-// there is nothing.
+// What a child that has ended left in the record it was writing: the items it had finished but not sent. A count of 0
+// if there is nothing.
 ResultMessage read_unfinished_record(Child& child) noexcept;
 
 }  // namespace multiproc

@@ -24,7 +24,11 @@ std::size_t items_bytes(std::uint64_t progress) noexcept { return static_cast<st
 }  // namespace
 
 ResultWriter::ResultWriter(Channel& channel, os::HandleLink& link, Doorbell doorbell)
-    : channel_(channel), link_(link), lot_(Runtime::get().lot()), doorbell_(doorbell), ring_(channel.result_worker()),
+    : channel_(channel),
+      link_(link),
+      lot_(Runtime::get().lot()),
+      doorbell_(doorbell),
+      ring_(channel.result_worker()),
       tasks_(channel.task_worker()) {
     result_ = this;
     progress_ = &unseen_progress_;
@@ -184,8 +188,10 @@ void ResultWriter::send_error() noexcept {
     }
 }
 
-// Sends a record of one item. Its progress is stored last: should this process die before, the parent finds nothing there.
-void ResultWriter::send_single(RecordKind kind, bool in_segment, std::span<const std::byte> payload, std::size_t bytes) {
+// Sends a record of one item. Its progress is stored last: should this process die before, the parent finds nothing
+// there.
+void ResultWriter::send_single(RecordKind kind, bool in_segment, std::span<const std::byte> payload,
+                               std::size_t bytes) {
     std::size_t room = 0;
     ResultRecord* record = reserve_record(payload.size(), room);
     record->progress.store(0, std::memory_order_relaxed);

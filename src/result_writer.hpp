@@ -1,8 +1,8 @@
 // Writes the results of a run straight into the result ring.
 //
 // One record holds as many items as fit. It is open while items are added: its `progress` word tells how much of it is
-// complete, so if this process dies the parent still gets every item that was finished. An item that outgrows what a ring
-// record may hold moves into a segment.
+// complete, so if this process dies the parent still gets every item that was finished. An item that outgrows what a
+// ring record may hold moves into a segment.
 #pragma once
 
 #include <cstdint>
@@ -56,12 +56,12 @@ private:
     SegmentSource segments_;
     SegmentPeer parent_;
 
-    ResultRecord* record_ = nullptr;     // the open record
-    SegmentLease lease_;                 // the item at hand, if it has outgrown the ring
+    ResultRecord* record_ = nullptr;                 // the open record
+    SegmentLease lease_;                             // the item at hand, if it has outgrown the ring
     std::atomic<std::uint64_t> unseen_progress_{0};  // progress of an item that is not in the ring
-    std::vector<std::byte> moving_;      // an unfinished item on its way to another place
+    std::vector<std::byte> moving_;                  // an unfinished item on its way to another place
     std::uint64_t id_ = 0;
-    std::uint32_t first_ = 0;            // index of the open record's first item
+    std::uint32_t first_ = 0;  // index of the open record's first item
     os::Clock::time_point begun_;
     const std::string* task_name_ = nullptr;  // null until the task was found
     std::string error_text_;

@@ -1,12 +1,13 @@
 // Two rings in shared memory between a parent and one worker, each with a single producer and a single consumer.
 //
-// Positions are byte counts that only grow; `position & (capacity - 1)` is the place in the ring. A record never wraps: a
-// skip record fills the end of the ring where the next one does not fit. What the other side wrote is read once, checked,
-// and then used from the copy.
+// Positions are byte counts that only grow; `position & (capacity - 1)` is the place in the ring. A record never wraps:
+// a skip record fills the end of the ring where the next one does not fit. What the other side wrote is read once,
+// checked, and then used from the copy.
 //
 // The task ring is a Chase-Lev deque: the parent pushes at the bottom, the worker claims at the top, and the parent can
-// take back from the bottom what the worker has not claimed. So tasks can be handed out ahead of need and still be moved
-// to another worker, be cancelled, or survive the worker's death; and the parent always knows which task was running.
+// take back from the bottom what the worker has not claimed. So tasks can be handed out ahead of need and still be
+// moved to another worker, be cancelled, or survive the worker's death; and the parent always knows which task was
+// running.
 #pragma once
 
 #include <atomic>
@@ -22,9 +23,7 @@ inline constexpr std::size_t ring_cell = 16;
 inline constexpr std::size_t inline_limit = 32 * 1024;
 inline constexpr std::size_t cache_line = 64;
 
-constexpr std::size_t round_up_to_cell(std::size_t size) noexcept {
-    return (size + ring_cell - 1) & ~(ring_cell - 1);
-}
+constexpr std::size_t round_up_to_cell(std::size_t size) noexcept { return (size + ring_cell - 1) & ~(ring_cell - 1); }
 
 enum class RecordKind : std::uint32_t {
     skip = 1,
@@ -75,7 +74,7 @@ struct ResultRecord {
 static_assert(sizeof(CallRecord) % ring_cell == 0 && sizeof(ResultRecord) % ring_cell == 0);
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free && std::atomic<std::uint32_t>::is_always_lock_free);
 
-// ---- tasks: parent to worker -----------------------------------------------------------------------------------------
+// ---- tasks: parent to worker ----------------------------------------------------------------------------------------
 
 struct TaskRingHeader {
     alignas(cache_line) std::atomic<std::uint64_t> bottom;    // written by the parent
@@ -127,8 +126,8 @@ public:
         }
         // It is at the top: whoever moves the top has it. If we win, the record's place is spent like a claimed one, so
         // that the worker, which may be looking at it, never sees another record at the same position.
-        const bool won = top == position && header_->claimed.compare_exchange_strong(top, old_bottom,
-                                                                                     std::memory_order_seq_cst);
+        const bool won =
+            top == position && header_->claimed.compare_exchange_strong(top, old_bottom, std::memory_order_seq_cst);
         header_->bottom.store(old_bottom, std::memory_order_release);
         return won;
     }
@@ -205,7 +204,7 @@ private:
     std::uint64_t claimed_end_ = 0;
 };
 
-// ---- results: worker to parent ---------------------------------------------------------------------------------------
+// ---- results: worker to parent --------------------------------------------------------------------------------------
 
 struct ResultRingHeader {
     alignas(cache_line) std::atomic<std::uint64_t> tail;  // written by the worker
@@ -222,8 +221,8 @@ public:
         std::byte* place;
         std::size_t size;
     };
-    // Contiguous room for a record of at least `size` bytes, as much as there is at once; place is null if there is none
-    // now. The bytes at the tail are readable by the parent should this process die.
+    // Contiguous room for a record of at least `size` bytes, as much as there is at once; place is null if there is
+    // none now. The bytes at the tail are readable by the parent should this process die.
     Room reserve(std::size_t size) noexcept {
         std::size_t place = tail_ & (capacity_ - 1);
         std::size_t to_end = capacity_ - place;

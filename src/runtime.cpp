@@ -15,15 +15,15 @@ enum EntryState : std::uint32_t { vacant, starting, alive };
 
 struct ProcessEntry {
     std::atomic<std::uint32_t> state;
-    std::atomic<std::uint32_t> pid;        // while starting: of the process that made the entry
+    std::atomic<std::uint32_t> pid;  // while starting: of the process that made the entry
     std::atomic<std::uint64_t> start_time;
 };
 
 // The owner's index + 1, or 0.
 using SlotOwner = std::atomic<std::uint32_t>;
 
-// Never destroyed: threads of the library may outlive main. No mutex guards it, since a copy made by fork could find that
-// locked for ever.
+// Never destroyed: threads of the library may outlive main. No mutex guards it, since a copy made by fork could find
+// that locked for ever.
 std::atomic<Runtime*> instance{nullptr};
 
 }  // namespace
@@ -57,8 +57,7 @@ Runtime& Runtime::get() {
 }
 
 void Runtime::adopt(os::Segment segment, std::vector<os::Handle> lot_handles, std::uint32_t self) {
-    std::unique_ptr<Runtime> runtime(
-        new Runtime(std::move(segment), os::ParkingLot::adopt(std::move(lot_handles))));
+    std::unique_ptr<Runtime> runtime(new Runtime(std::move(segment), os::ParkingLot::adopt(std::move(lot_handles))));
     runtime->self_ = self;
     runtime->enter(self);
     runtime->original_ = instance.load(std::memory_order_acquire);
@@ -140,7 +139,8 @@ void Runtime::sweep() noexcept {
     for (std::uint32_t i = 0; i < process_entries; ++i) {
         ProcessEntry& entry = tables().processes[i];
         if (entry.state.load(std::memory_order_acquire) == vacant) continue;
-        if (!os::is_running(entry.pid.load(std::memory_order_acquire), entry.start_time.load(std::memory_order_relaxed)))
+        if (!os::is_running(entry.pid.load(std::memory_order_acquire),
+                            entry.start_time.load(std::memory_order_relaxed)))
             remove_process(i);
     }
 }

@@ -1,8 +1,9 @@
 // What all processes of one program share: who is there, and where they sleep.
 //
-// The first start of a process creates the runtime; every descendant inherits it through its bootstrap. It is one segment
-// with two tables of fixed-size entries, each entry owned through one atomic word, so no death can leave a table
-// half-changed. What a dead process still owns is found by the owner's index and start time, and swept when room is needed.
+// The first start of a process creates the runtime; every descendant inherits it through its bootstrap. It is one
+// segment with two tables of fixed-size entries, each entry owned through one atomic word, so no death can leave a
+// table half-changed. What a dead process still owns is found by the owner's index and start time, and swept when room
+// is needed.
 #pragma once
 
 #include <atomic>
@@ -16,8 +17,8 @@ namespace multiproc {
 
 class Runtime {
 public:
-    // This process's runtime; created by the first call in a program. In a copy of the process that the host forked on its
-    // own it is created anew: such a copy is a program of its own. Thread-safe. Throws std::system_error.
+    // This process's runtime; created by the first call in a program. In a copy of the process that the host forked on
+    // its own it is created anew: such a copy is a program of its own. Thread-safe. Throws std::system_error.
     static Runtime& get();
     // In a child: takes over what the bootstrap handed down. `self` is this process's index.
     static void adopt(os::Segment segment, std::vector<os::Handle> lot_handles, std::uint32_t self);

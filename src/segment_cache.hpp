@@ -1,5 +1,5 @@
-// Messages that do not fit a ring travel in segments of their own. Making, mapping and touching fresh shared memory costs
-// far more than copying into it, so both sides keep a few segments for the next messages.
+// Messages that do not fit a ring travel in segments of their own. Making, mapping and touching fresh shared memory
+// costs far more than copying into it, so both sides keep a few segments for the next messages.
 //
 // A sender's SegmentSource has a few numbered places. A record names the place; the handle is sent along only when the
 // receiver's SegmentStore does not have that segment yet.
@@ -19,7 +19,7 @@
 namespace multiproc {
 
 inline constexpr std::uint32_t segment_places = 4;
-inline constexpr std::size_t segment_payload = 64;            // offset of the message behind the head
+inline constexpr std::size_t segment_payload = 64;               // offset of the message behind the head
 inline constexpr std::size_t largest_kept_segment = 128u << 20;  // larger ones give their memory back after use
 
 struct SegmentHead {
@@ -68,8 +68,8 @@ private:
 
 class SegmentStore {
 public:
-    // The segment that `ref` is about. Throws std::system_error or CodecError if there is no such segment or it is shorter
-    // than the message.
+    // The segment that `ref` is about. Throws std::system_error or CodecError if there is no such segment or it is
+    // shorter than the message.
     std::shared_ptr<os::Segment> open(const SegmentRef& ref, os::HandleLink& link);
 
 private:

@@ -52,9 +52,10 @@ os::Module locate(const void* address, const TaskTarget& target) {
                              "function of the program or of a shared library");
     }
     if (module->is_executable && has_foreign_executable()) {
-        throw BootstrapError("multiproc: the task " + os::demangle(target.descriptor->callable().name()) +
-                             " lies in this program's executable, but set_executable() names another program for the "
-                             "workers, which cannot reach it; put the task into the shared library that uses multiproc");
+        throw BootstrapError(
+            "multiproc: the task " + os::demangle(target.descriptor->callable().name()) +
+            " lies in this program's executable, but set_executable() names another program for the "
+            "workers, which cannot reach it; put the task into the shared library that uses multiproc");
     }
     return *std::move(module);
 }

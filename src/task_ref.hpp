@@ -1,7 +1,7 @@
 // How a task is named to another process, and found there.
 //
-// A task travels as the offset of its descriptor (and of its function) in a module, with the module's build identity. The
-// executable is the same on both sides, which the bootstrap has checked, so it needs no name in the message.
+// A task travels as the offset of its descriptor (and of its function) in a module, with the module's build identity.
+// The executable is the same on both sides, which the bootstrap has checked, so it needs no name in the message.
 #pragma once
 
 #include <cstdint>

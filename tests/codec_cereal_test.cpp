@@ -43,7 +43,7 @@ private:
     friend class cereal::access;
     template <class Archive>
     void serialize(Archive& archive) {
-        archive & value_;
+        archive& value_;
     }
     int value_ = 0;
 };

@@ -50,9 +50,7 @@ void feed(const std::vector<std::byte>& bytes) {
         // What was accepted is a proper value, which can be sent on.
         multiproc::HeapBuffer out;
         multiproc::encode(out, value);
-    } catch (const multiproc::CodecError& error) {
-        EXPECT_NE(std::string(error.what()), "");
-    }
+    } catch (const multiproc::CodecError& error) { EXPECT_NE(std::string(error.what()), ""); }
 }
 
 template <class Tuple>
@@ -206,9 +204,7 @@ TEST(CodecHostile, ErrorsSayWhatWasExpected) {
     const auto text_of = [](auto decode) -> std::string {
         try {
             decode();
-        } catch (const multiproc::CodecError& error) {
-            return error.what();
-        }
+        } catch (const multiproc::CodecError& error) { return error.what(); }
         return "no error";
     };
     EXPECT_NE(text_of([] { from_bytes<int>({}); }).find("expected 4 more bytes, but 0 are left"), std::string::npos);

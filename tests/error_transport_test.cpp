@@ -95,9 +95,7 @@ std::vector<std::byte> encoded(const std::function<void()>& thrower) {
     multiproc::HeapBuffer out;
     try {
         thrower();
-    } catch (...) {
-        multiproc::encode_current_exception(out, 42, "work");
-    }
+    } catch (...) { multiproc::encode_current_exception(out, 42, "work"); }
     return {out.bytes().begin(), out.bytes().end()};
 }
 
@@ -128,9 +126,7 @@ void travels_as_itself(const E& error) {
     caught_as<RemoteError>(throwing(error));
     try {
         travel(throwing(error));
-    } catch (const std::exception& arrived) {
-        EXPECT_STREQ(arrived.what(), error.what());
-    }
+    } catch (const std::exception& arrived) { EXPECT_STREQ(arrived.what(), error.what()); }
 }
 
 TEST(ErrorTransport, StandardErrorsArriveAsTheirOwnTypeAndEachParent) {
@@ -179,9 +175,7 @@ TEST(ErrorTransport, WorkerDiedKeepsWhatItSays) {
     }
     try {
         travel(throwing(multiproc::WorkerDied(multiproc::ExitStatus::exited(3), 1, "")));
-    } catch (const multiproc::WorkerDied& arrived) {
-        EXPECT_EQ(arrived.status(), multiproc::ExitStatus::exited(3));
-    }
+    } catch (const multiproc::WorkerDied& arrived) { EXPECT_EQ(arrived.status(), multiproc::ExitStatus::exited(3)); }
 }
 
 TEST(ErrorTransport, WhereItWasThrownIsKnown) {
@@ -203,17 +197,13 @@ TEST(ErrorTransport, SystemErrorKeepsCodeAndCategory) {
         travels_as_itself<std::system_error, std::runtime_error>(error);
         try {
             travel(throwing(error));
-        } catch (const std::system_error& arrived) {
-            EXPECT_EQ(arrived.code(), error.code());
-        }
+        } catch (const std::system_error& arrived) { EXPECT_EQ(arrived.code(), error.code()); }
     }
     const std::ios_base::failure failure("reading", std::io_errc::stream);
     travels_as_itself<std::ios_base::failure, std::system_error>(failure);
     try {
         travel(throwing(failure));
-    } catch (const std::system_error& arrived) {
-        EXPECT_EQ(arrived.code(), std::io_errc::stream);
-    }
+    } catch (const std::system_error& arrived) { EXPECT_EQ(arrived.code(), std::io_errc::stream); }
 }
 
 TEST(ErrorTransport, SystemErrorOfAnUnknownCategoryKeepsValueAndText) {
@@ -260,9 +250,7 @@ TEST(ErrorTransport, RegisteredTypesArriveAsThemselves) {
     travels_as_itself(WithFields(12, "main.cpp"));
     try {
         travel(throwing(WithFields(12, "main.cpp")));
-    } catch (const WithFields& error) {
-        EXPECT_EQ(error.line(), 12);
-    }
+    } catch (const WithFields& error) { EXPECT_EQ(error.line(), 12); }
 }
 
 TEST(ErrorTransport, RegisteringTwiceIsFineAndANameIsOneTypes) {
@@ -287,9 +275,7 @@ TEST(ErrorTransport, AnErrorThatCannotBeEncodedStillArrives) {
     caught_as<Remote<std::range_error>>([] { throw NotToday(); });
     try {
         travel([] { throw NotToday(); });
-    } catch (const std::range_error& error) {
-        EXPECT_STREQ(error.what(), "not today");
-    }
+    } catch (const std::range_error& error) { EXPECT_STREQ(error.what(), "not today"); }
 }
 
 TEST(ErrorTransport, ATypeThatOnlyTheSenderKnowsArrivesAsItsParent) {
@@ -349,12 +335,8 @@ TEST(ErrorTransport, TextsOfNestedErrorsAreNotLost) {
         try {
             try {
                 throw Unregistered("disk full");
-            } catch (...) {
-                std::throw_with_nested(std::runtime_error("cannot write"));
-            }
-        } catch (...) {
-            std::throw_with_nested(std::out_of_range("cannot save"));
-        }
+            } catch (...) { std::throw_with_nested(std::runtime_error("cannot write")); }
+        } catch (...) { std::throw_with_nested(std::out_of_range("cannot save")); }
     };
     try {
         travel(nested);

@@ -22,8 +22,9 @@ protected:
     static std::string found_in(const std::string& mode) {
         const test::TemporaryDirectory directory;
         const std::string path = directory.file("found");
-        const test::ProgramResult result = test::run_program(
-            test::program_path("host_program_posix"), {{mode, std::string(to_string(mp::get_start_method())), path}, {}});
+        const test::ProgramResult result =
+            test::run_program(test::program_path("host_program_posix"),
+                              {{mode, std::string(to_string(mp::get_start_method())), path}, {}});
         EXPECT_FALSE(result.timed_out);
         EXPECT_EQ(result.status, mp::ExitStatus::exited(0)) << result.err;
         EXPECT_EQ(result.err, "");

@@ -60,7 +60,8 @@ TEST_F(HygienePosix, signal_handlers_and_masks_are_as_they_were) {
 int deaths_of_children = 0;
 
 TEST_F(HygienePosix, a_sigchld_handler_of_the_program_stays_and_does_no_harm) {
-    struct sigaction action {}, before {}, now {};
+    struct sigaction action {
+    }, before{}, now{};
     action.sa_handler = [](int) { ++deaths_of_children; };
     ::sigaction(SIGCHLD, &action, &before);
     run_some();
@@ -78,7 +79,8 @@ TEST_F(HygienePosix, the_environment_is_as_it_was) {
 TEST_F(HygienePosix, the_settings_of_a_terminal_are_as_they_were) {
     const int terminal = ::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
     ASSERT_GE(terminal, 0);
-    struct termios before {}, after {};
+    struct termios before {
+    }, after{};
     ASSERT_EQ(::tcgetattr(terminal, &before), 0);
     run_some();
     ASSERT_EQ(::tcgetattr(terminal, &after), 0);

@@ -16,9 +16,7 @@ constexpr std::size_t size = 4096;
 std::error_condition receive_error(HandleLink& link, std::uint64_t token) {
     try {
         link.receive(token);
-    } catch (const std::system_error& error) {
-        return error.code().default_error_condition();
-    }
+    } catch (const std::system_error& error) { return error.code().default_error_condition(); }
     return {};
 }
 
@@ -53,9 +51,7 @@ void trade(StartMethod method, bool dead) {
     }
     child.stage().words[0] = 1;
     ASSERT_TRUE(await_word(child.stage().words[1], 1));
-    if (dead) {
-        ASSERT_EQ(child.wait(), ExitStatus::exited(0));
-    }
+    if (dead) { ASSERT_EQ(child.wait(), ExitStatus::exited(0)); }
     for (std::size_t i = 0; i < 3; ++i) {
         EXPECT_EQ(segments[i].data()[0], static_cast<std::byte>(i + 1));
         const Segment theirs = Segment::adopt(link->receive(child.word(20 + i)), size);
@@ -96,9 +92,7 @@ TEST_P(OsHandlePassing, SendingNeverBlocks) {
     for (int i = 0; i < 100000 && !refused; ++i) {
         try {
             link->send(segment.handle());
-        } catch (const std::system_error&) {
-            refused = true;
-        }
+        } catch (const std::system_error&) { refused = true; }
     }
     EXPECT_TRUE(refused);
     child.stage().words[0] = 1;

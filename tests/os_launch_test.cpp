@@ -315,7 +315,8 @@ OS_CHILD(has_a_child_that_has_a_child) {
     for (const StartMethod method : start_methods()) {
         if (text.rfind(name_of(method), 0) != 0) continue;
         const bool middle = text.find(' ') != std::string::npos;
-        TestChild child(method, "has_a_child_that_has_a_child", {.text = middle ? "last" : name_of(method) + " middle"});
+        TestChild child(method, "has_a_child_that_has_a_child",
+                        {.text = middle ? "last" : name_of(method) + " middle"});
         if (!await_word(child.stage().words[1], 1)) return 1;
         args.stage.words[2] = child.word(0);
         args.stage.words[3] = child.word(2);

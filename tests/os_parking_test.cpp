@@ -72,7 +72,8 @@ TEST(OsParking, WakingBeforeSleepingIsNotLost) {
 TEST(OsParking, KeepsItsDeadline) {
     const auto lot = ParkingLot::create();
     Word word{0};
-    for (const auto wait : {std::chrono::milliseconds(-5), std::chrono::milliseconds(0), std::chrono::milliseconds(30)}) {
+    for (const auto wait :
+         {std::chrono::milliseconds(-5), std::chrono::milliseconds(0), std::chrono::milliseconds(30)}) {
         const Deadline begin = Clock::now();
         bool woken = true;
         while (woken) woken = lot->park(5, word, 0, begin + wait);  // it may return early for no reason

@@ -33,12 +33,14 @@
 extern "C" {
 int os_sync_wait_on_address_with_timeout(void* address, std::uint64_t value, std::size_t, std::uint32_t, std::uint32_t,
                                          std::uint64_t nanoseconds) {
-    const timespec time{static_cast<time_t>(nanoseconds / 1'000'000'000), static_cast<long>(nanoseconds % 1'000'000'000)};
+    const timespec time{static_cast<time_t>(nanoseconds / 1'000'000'000),
+                        static_cast<long>(nanoseconds % 1'000'000'000)};
     const long result = ::syscall(SYS_futex, address, FUTEX_WAIT, static_cast<std::uint32_t>(value), &time, nullptr, 0);
     return result == 0 || errno == EAGAIN ? 0 : -1;
 }
 int os_sync_wait_on_address(void* address, std::uint64_t value, std::size_t, std::uint32_t) {
-    const long result = ::syscall(SYS_futex, address, FUTEX_WAIT, static_cast<std::uint32_t>(value), nullptr, nullptr, 0);
+    const long result =
+        ::syscall(SYS_futex, address, FUTEX_WAIT, static_cast<std::uint32_t>(value), nullptr, nullptr, 0);
     return result == 0 || errno == EAGAIN ? 0 : -1;
 }
 int os_sync_wake_by_address_any(void* address, std::size_t, std::uint32_t) {
@@ -207,7 +209,7 @@ TEST_P(OsPosix, NohupHoldsForChildren) {
     EXPECT_EQ(status, ExitStatus::exited(1));
 }
 
-// ---- hosts that do as they like ----------------------------------------------------------------------------------------
+// ---- hosts that do as they like -------------------------------------------------------------------------------------
 
 TEST_P(OsPosix, AHostThatIgnoresSigchldLearnsOfEachEnd) {
     const auto before = ::signal(SIGCHLD, SIG_IGN);
@@ -224,8 +226,7 @@ TEST_P(OsPosix, AHostThatReapsEveryChildLearnsOfEachEnd) {
     std::atomic<bool> done{false};
     std::thread reaper([&] {
         while (!done) {
-            while (::waitpid(-1, nullptr, WNOHANG) > 0) {
-            }
+            while (::waitpid(-1, nullptr, WNOHANG) > 0) {}
             std::this_thread::yield();
         }
     });
@@ -353,7 +354,7 @@ TEST_P(OsPosix, FlushingIntoABrokenOrClosedStdoutDoesNoHarm) {
     }
 }
 
-// ---- parents that end --------------------------------------------------------------------------------------------------
+// ---- parents that end -----------------------------------------------------------------------------------------------
 
 OS_CHILD(starts_one_and_ends_at_once) {
     for (const StartMethod method : start_methods()) {
@@ -397,7 +398,7 @@ TEST_P(OsPosix, AChildOutlivesTheThreadThatStartedIt) {
     EXPECT_EQ(child->wait(), ExitStatus::signalled(SIGTERM));
 }
 
-// ---- the fork server ---------------------------------------------------------------------------------------------------
+// ---- the fork server ------------------------------------------------------------------------------------------------
 
 OS_CHILD(tells_its_system_parent) {
     args.stage.words[0] = static_cast<std::uint64_t>(::getppid());
@@ -544,9 +545,7 @@ OS_CHILD(starts_beyond_the_limit) {
             bool refused = false;
             try {
                 const TestChild child(method, "posix_exits_with_given_code", {.text = "0"});
-            } catch (const std::system_error& error) {
-                refused = error.code() == std::errc::too_many_files_open;
-            }
+            } catch (const std::system_error& error) { refused = error.code() == std::errc::too_many_files_open; }
             limit.rlim_cur = before;
             ::setrlimit(RLIMIT_NOFILE, &limit);
             if (!refused) return 1;
@@ -564,7 +563,7 @@ TEST_P(OsPosix, TooManyOpenDescriptorsAreAnErrorAtStartAndLeaveNothing) {
 }
 #endif
 
-// ---- the executable ----------------------------------------------------------------------------------------------------
+// ---- the executable -------------------------------------------------------------------------------------------------
 
 TEST(OsExecutable, ReplacedOnDiskItStillStartsTheSame) {
     const auto directory = std::filesystem::temp_directory_path() / ("multiproc-os-" + std::to_string(current_pid()));
@@ -588,17 +587,18 @@ OS_CHILD(removes_itself_and_starts_one) {
             if (child.wait() != ExitStatus::exited(5)) return 1;
         } catch (const std::system_error& error) {
             // Without the kernel's link to the program it is a clear error.
-            if (can_start || method == StartMethod::fork || error.code() != std::errc::no_such_file_or_directory) return 2;
+            if (can_start || method == StartMethod::fork || error.code() != std::errc::no_such_file_or_directory)
+                return 2;
         }
     }
     return 0;
 }
 
 TEST(OsExecutable, ABootstrapVariableForAnotherProcessIsNotTakenForOurs) {
-    // As a program sees it that a child runs by system() before it took its bootstrap: this process is not the parent of
-    // itself.
-    const std::string stale = "1 c " + std::to_string(current_pid()) + " " + std::to_string(start_time(current_pid())) +
-                              " 0 0 1";
+    // As a program sees it that a child runs by system() before it took its bootstrap: this process is not the parent
+    // of itself.
+    const std::string stale =
+        "1 c " + std::to_string(current_pid()) + " " + std::to_string(start_time(current_pid())) + " 0 0 1";
     ::setenv("MULTIPROC_BOOTSTRAP", stale.c_str(), 1);
     EXPECT_FALSE(is_bootstrap_pending());
     EXPECT_FALSE(take_bootstrap().has_value());
@@ -623,7 +623,7 @@ TEST(OsExecutable, AChildThatCannotTakeItsBootstrapEndsInsteadOfRunningMain) {
     }
 }
 
-// ---- memory, parking, system -------------------------------------------------------------------------------------------
+// ---- memory, parking, system ----------------------------------------------------------------------------------------
 
 TEST(OsPosixSegment, ACreatorCannotCutItShorterWhereTheSystemCanForbidIt) {
     const Segment segment = Segment::create(8192);
@@ -649,9 +649,7 @@ TEST(OsPosixSegment, AdoptRefusesWhatIsOpenForReadingOnly) {
     try {
         Segment::adopt(Handle(file), 4096);
         ADD_FAILURE() << "it was adopted";
-    } catch (const std::system_error& error) {
-        EXPECT_EQ(error.code(), std::errc::bad_message);
-    }
+    } catch (const std::system_error& error) { EXPECT_EQ(error.code(), std::errc::bad_message); }
 }
 
 TEST(OsPosixParking, PollingKeepsTheSameContract) {
@@ -690,8 +688,7 @@ TEST(OsPosixParking, ASignalDoesNotShortenTheDeadline) {
         }
     });
     const Deadline deadline = Clock::now() + std::chrono::milliseconds(50);
-    while (lot->park(0, word, 0, deadline)) {
-    }
+    while (lot->park(0, word, 0, deadline)) {}
     EXPECT_GE(Clock::now(), deadline);
     done = true;
     disturber.join();
@@ -727,8 +724,7 @@ TEST_F(CpuQuota, Version2TakesTheLeastOnTheWayUp) {
 
 TEST_F(CpuQuota, Version1AndAContainersView) {
     write("proc/self/cgroup", "5:memory:/docker/abc\n4:cpu,cpuacct:/docker/abc");
-    write("proc/self/mountinfo",
-          "31 20 0:27 /docker/abc /sys/fs/cgroup/cpu,cpuacct ro - cgroup cgroup rw,cpu,cpuacct");
+    write("proc/self/mountinfo", "31 20 0:27 /docker/abc /sys/fs/cgroup/cpu,cpuacct ro - cgroup cgroup rw,cpu,cpuacct");
     write("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "-1");
     write("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us", "100000");
     EXPECT_FALSE(posix::cpu_quota(root_).has_value());

@@ -10,9 +10,7 @@ namespace {
 std::error_condition refusal(Handle handle, std::size_t size) {
     try {
         Segment::adopt(std::move(handle), size);
-    } catch (const std::system_error& error) {
-        return error.code().default_error_condition();
-    }
+    } catch (const std::system_error& error) { return error.code().default_error_condition(); }
     return {};
 }
 
@@ -20,7 +18,8 @@ TEST(OsSegment, IsZeroed) {
     const Segment segment = Segment::create(100000);
     ASSERT_TRUE(segment);
     EXPECT_EQ(segment.size(), 100000u);
-    EXPECT_TRUE(std::all_of(segment.data(), segment.data() + segment.size(), [](std::byte b) { return b == std::byte(); }));
+    EXPECT_TRUE(
+        std::all_of(segment.data(), segment.data() + segment.size(), [](std::byte b) { return b == std::byte(); }));
 }
 
 TEST(OsSegment, IsTheSameMemoryInTwoMappings) {

@@ -11,9 +11,7 @@ namespace {
 
 TEST(OsSystem, CpuCountIsPositiveAndWithinTheHardware) {
     EXPECT_GE(cpu_count(), 1u);
-    if (const unsigned all = std::thread::hardware_concurrency(); all != 0) {
-        EXPECT_LE(cpu_count(), all);
-    }
+    if (const unsigned all = std::thread::hardware_concurrency(); all != 0) { EXPECT_LE(cpu_count(), all); }
 }
 
 TEST(OsSystem, StartTimeNamesAProcessTogetherWithItsPid) {

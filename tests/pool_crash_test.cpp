@@ -117,11 +117,13 @@ TEST_F(PoolCrash, AWorkerKilledFromOutsideFailsWhatItWasRunning) {
     const mp::test::Gate gate;
     const mp::AsyncResult<int> waiting = pool.apply_async(mp::test::pass_gate, gate.path(), 1);
     const mp::test::Gate begun;
-    const mp::AsyncResult<std::uint32_t> pid = pool.apply_async([](const std::string& here, const std::string& wait_for) {
-        mp::test::open_gate(here);
-        mp::test::Gate::await(wait_for);
-        return mp::current_process().pid;
-    }, begun.path(), gate.path());
+    const mp::AsyncResult<std::uint32_t> pid = pool.apply_async(
+        [](const std::string& here, const std::string& wait_for) {
+            mp::test::open_gate(here);
+            mp::test::Gate::await(wait_for);
+            return mp::current_process().pid;
+        },
+        begun.path(), gate.path());
     ASSERT_TRUE(begun.await());
     for (const std::uint32_t worker : pool.worker_pids()) mp::test::kill_process(worker);
     EXPECT_THROW(waiting.get(), mp::WorkerDied);

@@ -20,14 +20,16 @@ protected:
     // The pids that the program prints up to "ready".
     static std::vector<std::uint32_t> read_workers(mp::test::Program& program) {
         std::vector<std::uint32_t> pids;
-        for (std::string line = program.read_line(); !line.empty() && line.rfind("ready", 0) != 0; line = program.read_line())
+        for (std::string line = program.read_line(); !line.empty() && line.rfind("ready", 0) != 0;
+             line = program.read_line())
             pids.push_back(static_cast<std::uint32_t>(std::stoul(line)));
         return pids;
     }
     static void expect_gone(const std::vector<std::uint32_t>& pids) {
         EXPECT_FALSE(pids.empty());
         for (const std::uint32_t pid : pids)
-            EXPECT_TRUE(mp::test::holds_soon([pid] { return !mp::test::is_running(pid); })) << "worker " << pid << " survived";
+            EXPECT_TRUE(mp::test::holds_soon([pid] { return !mp::test::is_running(pid); }))
+                << "worker " << pid << " survived";
     }
 };
 

@@ -45,8 +45,7 @@ void expect_harmless(std::size_t from) {
         try {
             pool.apply(scribble, seed, from);
         } catch (const mp::WorkerDied&) {
-        } catch (const mp::CodecError&) {
-        }
+        } catch (const mp::CodecError&) {}
         EXPECT_EQ(pool.map(echo, std::vector<int>{1, 2, 3}), (std::vector<int>{1, 2, 3}));
         EXPECT_TRUE(mp::test::holds_soon([&] { return pool.worker_pids().size() == 2; }));
     }

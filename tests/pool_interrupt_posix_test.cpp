@@ -23,7 +23,8 @@ TEST_F(PoolInterrupt, CtrlCDuringMapEndsTheProgramQuietlyAndLeavesNoWorker) {
     const mp::test::Gate never;
     mp::test::Program program(mp::test::program_path("pool_program"), {.args = {"map_for_ever", never.path()}});
     std::vector<std::uint32_t> workers;
-    for (std::string line = program.read_line(); !line.empty() && line.rfind("ready", 0) != 0; line = program.read_line())
+    for (std::string line = program.read_line(); !line.empty() && line.rfind("ready", 0) != 0;
+         line = program.read_line())
         workers.push_back(static_cast<std::uint32_t>(std::stoul(line)));
     ASSERT_EQ(workers.size(), 2u);
     for (const std::uint32_t pid : workers) ::kill(static_cast<pid_t>(pid), SIGINT);
@@ -32,7 +33,8 @@ TEST_F(PoolInterrupt, CtrlCDuringMapEndsTheProgramQuietlyAndLeavesNoWorker) {
     EXPECT_EQ(result.status, mp::ExitStatus::signalled(SIGINT));
     EXPECT_EQ(result.err, "");
     for (const std::uint32_t pid : workers)
-        EXPECT_TRUE(mp::test::holds_soon([pid] { return !mp::test::is_running(pid); })) << "worker " << pid << " survived";
+        EXPECT_TRUE(mp::test::holds_soon([pid] { return !mp::test::is_running(pid); }))
+            << "worker " << pid << " survived";
 }
 
 TEST_F(PoolInterrupt, WorkersIgnoreCtrlCAndFinishTheirTasks) {

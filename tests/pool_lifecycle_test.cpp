@@ -1,7 +1,7 @@
 // A pool from its start to its end: options, close, terminate, join, destruction.
+#include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <algorithm>
 #include <map>
 #include <memory>
 #include <ranges>
@@ -209,9 +209,7 @@ TEST_F(PoolLifecycle, DestructionWhileOthersWaitGivesThemAnError) {
         waiting.emplace_back([&results, &errors, i] {
             try {
                 results[static_cast<std::size_t>(i)].get();
-            } catch (const mp::ClosedError&) {
-                ++errors;
-            }
+            } catch (const mp::ClosedError&) { ++errors; }
         });
     }
     pool.reset();

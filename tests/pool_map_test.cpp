@@ -1,4 +1,5 @@
-// map, starmap and their _async forms: what comes back, in which order, and what happens when the input or a task throws.
+// map, starmap and their _async forms: what comes back, in which order, and what happens when the input or a task
+// throws.
 #include <array>
 #include <list>
 #include <numeric>
@@ -123,9 +124,7 @@ TEST_F(PoolMap, ThrowsTheErrorOfTheFirstItemThatFailed) {
         try {
             pool.map(fail_at_three_and_five, std::views::iota(0, 10), round % 4);
             FAIL() << "nothing was thrown";
-        } catch (const std::out_of_range& error) {
-            EXPECT_STREQ(error.what(), "three");
-        }
+        } catch (const std::out_of_range& error) { EXPECT_STREQ(error.what(), "three"); }
     }
     EXPECT_EQ(pool.map(as_text, std::views::iota(0, 10)), texts(10));
 }

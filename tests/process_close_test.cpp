@@ -88,8 +88,7 @@ TEST_F(ProcessClose, of_many_threads_that_start_it_one_does) {
             try {
                 p.start();
                 ++started;
-            } catch (const std::logic_error&) {
-            }
+            } catch (const std::logic_error&) {}
         });
     }
     for (auto& thread : threads) thread.join();
@@ -98,7 +97,8 @@ TEST_F(ProcessClose, of_many_threads_that_start_it_one_does) {
 }
 
 TEST_F(ProcessClose, a_process_that_is_never_started_costs_nothing) {
-    for (int i = 0; i < 100; ++i) mp::Process p([](const std::string& text) { return text; }, std::string(100'000, 'x'));
+    for (int i = 0; i < 100; ++i)
+        mp::Process p([](const std::string& text) { return text; }, std::string(100'000, 'x'));
 }
 
 }  // namespace

@@ -61,9 +61,7 @@ TEST_F(ProcessErrors, a_system_error_keeps_its_code) {
     try {
         p.result();
         FAIL() << "it must throw";
-    } catch (const std::system_error& error) {
-        EXPECT_EQ(error.code(), std::errc::no_space_on_device);
-    }
+    } catch (const std::system_error& error) { EXPECT_EQ(error.code(), std::errc::no_space_on_device); }
 }
 
 struct Unknown {};
@@ -118,7 +116,8 @@ struct Undecodable {
 };
 
 TEST_F(ProcessErrors, an_argument_that_cannot_be_decoded_is_an_error) {
-    mp::Process p(mp::ProcessOptions{.err = mp::Redirect::null()}, [](const Undecodable&) { return 1; }, Undecodable{});
+    mp::Process p(
+        mp::ProcessOptions{.err = mp::Redirect::null()}, [](const Undecodable&) { return 1; }, Undecodable{});
     p.start();
     EXPECT_THROW(p.result(), std::runtime_error);
     EXPECT_EQ(p.exit_status(), mp::ExitStatus::exited(1));

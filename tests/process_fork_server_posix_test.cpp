@@ -113,8 +113,7 @@ TEST_F(ProcessForkServer, that_is_killed_again_and_again_while_threads_start_chi
             ++right;
         } catch (const mp::StartError&) {
         } catch (const mp::WorkerDied&) {  // its server died between the fork and its arrival
-        } catch (const mp::BootstrapError&) {
-        }
+        } catch (const mp::BootstrapError&) {}
     }
     stop = true;
     killer.join();

@@ -200,9 +200,7 @@ TEST_F(ProcessIsolationPosix, a_limit_on_open_files_is_an_error_at_start_and_not
             mp::Process q([] { return 9; });
             q.start();
             EXPECT_EQ(q.result(), 9);
-        } catch (const mp::StartError&) {
-            refused = true;
-        } catch (const std::system_error&) {
+        } catch (const mp::StartError&) { refused = true; } catch (const std::system_error&) {
             refused = true;
         }
         ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &files), 0);
@@ -257,7 +255,8 @@ std::array<std::vector<int>, 2> signal_state() {
 }
 
 TEST_F(ProcessIsolationPosix, a_child_starts_with_signals_as_a_program_does) {
-    struct sigaction ignore {}, before {};
+    struct sigaction ignore {
+    }, before{};
     ignore.sa_handler = SIG_IGN;
     ::sigaction(SIGUSR1, &ignore, &before);
     sigset_t blocked, mask;

@@ -107,7 +107,8 @@ TEST_F(ProcessJoin, big_arguments_arrive) {
 
 // Around the sizes at which a message goes another way.
 TEST_F(ProcessJoin, results_of_every_size_arrive) {
-    for (const std::size_t size : {0U, 1U, 63U, 64U, 65U, 4095U, 16384U, 32767U, 65535U, 65536U, 65537U, 131072U, 262144U}) {
+    for (const std::size_t size :
+         {0U, 1U, 63U, 64U, 65U, 4095U, 16384U, 32767U, 65535U, 65536U, 65537U, 131072U, 262144U}) {
         mp::Process p([](std::size_t n) { return std::string(n, 'x'); }, size);
         p.start();
         EXPECT_EQ(p.result(), std::string(size, 'x'));

@@ -131,8 +131,8 @@ TEST_F(ProcessOptions, out_and_err_may_be_the_same_file) {
     const mp::test::TemporaryDirectory directory;
     const std::string both = directory.file("both");
     mp::test::write_file(both, "");
-    mp::Process p(mp::ProcessOptions{.out = mp::Redirect::file(both, true), .err = mp::Redirect::file(both, true)}, greet,
-                  "all");
+    mp::Process p(mp::ProcessOptions{.out = mp::Redirect::file(both, true), .err = mp::Redirect::file(both, true)},
+                  greet, "all");
     p.start();
     p.join();
     EXPECT_EQ(mp::test::without_returns(read_file(both)).size(), std::string("hello all\npsst all\n").size());

@@ -1,5 +1,5 @@
-// Programs that forget freeze_support(), call it late, or under a condition: a clear error in bounded time, never a cascade
-// of processes, and nothing of it on stdout.
+// Programs that forget freeze_support(), call it late, or under a condition: a clear error in bounded time, never a
+// cascade of processes, and nothing of it on stdout.
 #include <algorithm>
 #include <chrono>
 #include <string>

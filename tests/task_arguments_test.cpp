@@ -81,7 +81,8 @@ TEST_F(TaskArguments, arguments_convert_in_the_caller) {
     EXPECT_EQ(run([](std::optional<int> x) { return x.value_or(-1); }, 3), 3);
     EXPECT_EQ(run([](std::optional<int> x) { return x.value_or(-1); }, std::nullopt), -1);
     EXPECT_EQ(run([](std::variant<int, std::string> x) { return x.index(); }, std::string("x")), 1U);
-    EXPECT_EQ(run([](const std::filesystem::path& p) { return p.filename(); }, "/a/b.txt"), std::filesystem::path("b.txt"));
+    EXPECT_EQ(run([](const std::filesystem::path& p) { return p.filename(); }, "/a/b.txt"),
+              std::filesystem::path("b.txt"));
 }
 
 struct Explicit {
@@ -147,8 +148,8 @@ TEST_F(TaskArguments, enums_times_paths_pairs_and_tuples) {
 
 TEST_F(TaskArguments, nothing_and_much) {
     run([] {});
-    EXPECT_EQ(run([](int a, int b, int c, int d, int e, int f, int g, int h) { return a + b + c + d + e + f + g + h; }, 1, 2,
-                  3, 4, 5, 6, 7, 8),
+    EXPECT_EQ(run([](int a, int b, int c, int d, int e, int f, int g, int h) { return a + b + c + d + e + f + g + h; },
+                  1, 2, 3, 4, 5, 6, 7, 8),
               36);
     EXPECT_EQ(run([](const std::vector<std::string>& all) { return all; }, std::vector<std::string>{}),
               std::vector<std::string>{});

@@ -100,9 +100,7 @@ struct MoveOnly {
     int operator()(int x) const { return *value + x; }
 };
 
-TEST_F(TaskCallables, an_object_that_can_only_be_moved) {
-    EXPECT_EQ(run(MoveOnly{std::make_unique<int>(4)}, 3), 7);
-}
+TEST_F(TaskCallables, an_object_that_can_only_be_moved) { EXPECT_EQ(run(MoveOnly{std::make_unique<int>(4)}, 3), 7); }
 
 class Serialized {
 public:
@@ -143,8 +141,8 @@ TEST_F(TaskCallables, partial) {
 int consume(std::unique_ptr<int>&& a, std::unique_ptr<int> b) { return *a + *b; }
 
 TEST_F(TaskCallables, partial_with_what_can_only_be_moved) {
-    EXPECT_EQ(run([](std::vector<int>&& list, int x) { return static_cast<int>(list.size()) + x; }, std::vector{1, 2}, 3),
-              5);
+    EXPECT_EQ(
+        run([](std::vector<int>&& list, int x) { return static_cast<int>(list.size()) + x; }, std::vector{1, 2}, 3), 5);
     EXPECT_EQ(run(mp::partial([](std::vector<int>&& list, int x) { return static_cast<int>(list.size()) + x; },
                               std::vector{1, 2}),
                   3),

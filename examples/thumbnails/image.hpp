@@ -37,8 +37,8 @@ struct Size {
 /// The size of a `width` x `height` picture fitted inside a square of `box` pixels: aspect kept, never enlarged.
 Size fit(int width, int height, int box);
 
-/// Decodes a JPEG or PNG file. `box` is what the picture will be fitted into: a decoder that can shrink while it decodes
-/// gives less than the full size, but at least twice what is needed. Transparent parts come out grey.
+/// Decodes a JPEG or PNG file. `box` is what the picture will be fitted into: a decoder that can shrink while it
+/// decodes gives less than the full size, but at least twice what is needed. Transparent parts come out grey.
 /// Throws std::runtime_error with the reason if the picture is broken.
 Image decode(ByteView file, int box);
 

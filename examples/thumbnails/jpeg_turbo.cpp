@@ -15,7 +15,8 @@ namespace thumbnails {
 namespace {
 
 /// libjpeg reports an error by a call that must not return. An exception may not pass through its C frames, so the call
-/// jumps back into `start`, `convert` or `finish` below; these hold no object with a destructor that the jump would skip.
+/// jumps back into `start`, `convert` or `finish` below; these hold no object with a destructor that the jump would
+/// skip.
 struct Decoder {
     jpeg_error_mgr errors{};
     jpeg_decompress_struct info{};

@@ -1,4 +1,5 @@
-// What differs between systems about terminals and command lines. CMake compiles terminal_posix.cpp or terminal_win32.cpp.
+// What differs between systems about terminals and command lines. CMake compiles terminal_posix.cpp or
+// terminal_win32.cpp.
 #pragma once
 
 #include <string>

@@ -22,14 +22,15 @@
 namespace multiproc {
 
 /// The result of `apply_async`, `map_async` or `starmap_async`. Copies refer to the same task. All functions are
-/// thread-safe. It may outlive its pool: a task that the pool could not finish has ClosedError or BrokenPool as its result.
+/// thread-safe. It may outlive its pool: a task that the pool could not finish has ClosedError or BrokenPool as its
+/// result.
 /// Source: Python's `multiprocessing.pool.AsyncResult`.
 template <class R>
 class AsyncResult {
 public:
-    /// Waits, then returns the result, decoded anew at each call, or throws what the task threw (as `Remote<E>`, which is
-    /// an `E`), WorkerDied if its process died, ClosedError or BrokenPool if the pool ended first. For `map_async`: the
-    /// error of the first item that failed, once all have been run.
+    /// Waits, then returns the result, decoded anew at each call, or throws what the task threw (as `Remote<E>`, which
+    /// is an `E`), WorkerDied if its process died, ClosedError or BrokenPool if the pool ended first. For `map_async`:
+    /// the error of the first item that failed, once all have been run.
     R get() const {
         call_.wait();
         return call_.template value<R>();

@@ -19,8 +19,8 @@ namespace multiproc {
 /// In a child process it runs what the child was started for and never returns; so what `main` does before it happens
 /// again in every child. Processes and pools cannot be started before it was called: a program that forgets it gets a
 /// BootstrapError, never a cascade of processes. A second call does nothing.
-/// A child whose `main` does not come here within 30 seconds (MULTIPROC_BOOTSTRAP_TIMEOUT, in seconds, changes that) ends
-/// with a message on standard error.
+/// A child whose `main` does not come here within 30 seconds (MULTIPROC_BOOTSTRAP_TIMEOUT, in seconds, changes that)
+/// ends with a message on standard error.
 /// Source: Python's `multiprocessing.freeze_support`, which is needed on Windows only; here it is the same everywhere.
 MULTIPROC_API void freeze_support();
 

@@ -21,7 +21,8 @@ struct Partial {
     std::tuple<Bound...> bound;
 
     template <class... Rest>
-        requires std::is_invocable_v<const F&, const Bound&..., Rest...> || std::is_invocable_v<const F&, Bound..., Rest...>
+        requires std::is_invocable_v<const F&, const Bound&..., Rest...> ||
+                 std::is_invocable_v<const F&, Bound..., Rest...>
     decltype(auto) operator()(Rest&&... rest) const {
         return std::apply(
             [&](const Bound&... values) -> decltype(auto) {
@@ -64,8 +65,8 @@ auto bind_front_as(F&& f, std::index_sequence<I...>, TypeList<Params...>*, Args&
 }  // namespace detail
 
 /// `f` with its first parameters set to `args`, converted now to the types the parameters have. The result is a value
-/// that can be called, copied, and passed wherever the library takes a callable. Throws std::invalid_argument for an empty
-/// function pointer. Thread-safe.
+/// that can be called, copied, and passed wherever the library takes a callable. Throws std::invalid_argument for an
+/// empty function pointer. Thread-safe.
 /// Source: Python's `functools.partial`.
 template <class F, class... Args>
 auto partial(F&& f, Args&&... args) {

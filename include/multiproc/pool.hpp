@@ -14,9 +14,9 @@
 /// ```
 ///
 /// A function is anything that can be named in another process: a free function, a lambda without captures, a callable
-/// object with fields, or `multiproc::partial(f, x...)`. Its arguments are converted to the types of its parameters here, and
-/// encoded; its result comes back the same way. What it throws is thrown here. When a worker dies, the one task it was
-/// running fails with WorkerDied; all others finish, and the worker is replaced.
+/// object with fields, or `multiproc::partial(f, x...)`. Its arguments are converted to the types of its parameters
+/// here, and encoded; its result comes back the same way. What it throws is thrown here. When a worker dies, the one
+/// task it was running fails with WorkerDied; all others finish, and the worker is replaced.
 ///
 /// Semantics follow Python's `multiprocessing.pool.Pool`; what differs is said at each function.
 #pragma once
@@ -81,8 +81,8 @@ struct PoolOptions {
     std::string name = "PoolWorker";                    ///< workers are called "PoolWorker-1", "PoolWorker-2", ...
 };
 
-/// A pool of worker processes. All functions are thread-safe. It belongs to the process that made it; in a copy that the
-/// host forked on its own every use throws ClosedError and its destruction does nothing.
+/// A pool of worker processes. All functions are thread-safe. It belongs to the process that made it; in a copy that
+/// the host forked on its own every use throws ClosedError and its destruction does nothing.
 class MULTIPROC_API Pool {
 public:
     /// Starts nothing yet, so a pool may be a static object: workers start with the first task, or with `start`.
@@ -95,8 +95,8 @@ public:
     Pool(Pool&&) noexcept = default;
     Pool& operator=(Pool&& other) noexcept;
 
-    /// Starts the workers now. Throws BootstrapError without `freeze_support()`, StartError if the system refuses one of
-    /// them (those already started are ended, and it can be tried again), ClosedError after `close`.
+    /// Starts the workers now. Throws BootstrapError without `freeze_support()`, StartError if the system refuses one
+    /// of them (those already started are ended, and it can be tried again), ClosedError after `close`.
     void start();
 
     /// Runs `f(args...)` in a worker and returns its result. Throws what it threw; see AsyncResult::get.
@@ -119,9 +119,9 @@ public:
         return AsyncResult<typename Task::Result>(writer.finish());
     }
 
-    /// Runs `f(x)` for each `x` of `inputs` and returns the results in that order (nothing if `f` returns void). `inputs`
-    /// is any input range; it is read a little ahead of the workers, in the calling thread. `chunk_size`: items sent to a
-    /// worker at once, at most; 0 (the default): as many as take a short time.
+    /// Runs `f(x)` for each `x` of `inputs` and returns the results in that order (nothing if `f` returns void).
+    /// `inputs` is any input range; it is read a little ahead of the workers, in the calling thread. `chunk_size`:
+    /// items sent to a worker at once, at most; 0 (the default): as many as take a short time.
     /// Throws the error of the first item that failed, once all have been run; what reading `inputs` throws, at once.
     template <class F, std::ranges::input_range Range>
     auto map(F&& f, Range&& inputs, Count chunk_size = 0) {
@@ -146,7 +146,8 @@ public:
         return submit_starmap(std::forward<F>(f), std::forward<Range>(inputs), chunk_size, false);
     }
 
-    /// Takes no more tasks; those it has are finished, then the workers leave in good order. A second call does nothing.
+    /// Takes no more tasks; those it has are finished, then the workers leave in good order. A second call does
+    /// nothing.
     void close();
     /// Ends the workers now. Tasks without a result get ClosedError. Returns when the workers are gone.
     void terminate();
@@ -160,8 +161,8 @@ public:
 
 private:
     template <class R>
-    using MapResult = AsyncResult<
-        typename std::conditional_t<std::is_void_v<R>, std::type_identity<void>, std::type_identity<std::vector<R>>>::type>;
+    using MapResult = AsyncResult<typename std::conditional_t<std::is_void_v<R>, std::type_identity<void>,
+                                                              std::type_identity<std::vector<R>>>::type>;
 
     template <class F, class Range>
     auto submit_map(F&& f, Range&& inputs, Count chunk_size, bool bounded) {

@@ -42,8 +42,8 @@ public:
     static Redirect file(std::string path, bool append = false) {
         return Redirect(append ? Kind::append : Kind::file, std::move(path));
     }
-    /// To an open descriptor or HANDLE of this process, e.g. the writing end of a pipe. It stays the caller's and must be
-    /// open until `start` has returned.
+    /// To an open descriptor or HANDLE of this process, e.g. the writing end of a pipe. It stays the caller's and must
+    /// be open until `start` has returned.
     static Redirect handle(std::intptr_t native) { return Redirect(Kind::handle, {}, native); }
 
     enum class Kind : std::uint8_t { inherit, null, file, append, handle };
@@ -62,13 +62,13 @@ private:
 
 /// What can be chosen for a process. Everything has a default: `ProcessOptions{.name = "indexer"}`.
 struct ProcessOptions {
-    std::string name = {};                                 ///< else "Process-1", "Process-2", ...; "Process-1:1" in a child
-    bool daemon = false;                                   ///< ended at the program's end, not awaited
-    StartMethod start_method = StartMethod::automatic;     ///< see start_method.hpp
-    std::optional<std::string> cwd = {};                   ///< working directory (UTF-8); else this process's at the start
-    std::optional<std::vector<std::string>> env = {};      ///< "NAME=value" each; else this process's at the start
-    Redirect out = {};                                     ///< standard output
-    Redirect err = {};                                     ///< standard error
+    std::string name = {};  ///< else "Process-1", "Process-2", ...; "Process-1:1" in a child
+    bool daemon = false;    ///< ended at the program's end, not awaited
+    StartMethod start_method = StartMethod::automatic;  ///< see start_method.hpp
+    std::optional<std::string> cwd = {};                ///< working directory (UTF-8); else this process's at the start
+    std::optional<std::vector<std::string>> env = {};   ///< "NAME=value" each; else this process's at the start
+    Redirect out = {};                                  ///< standard output
+    Redirect err = {};                                  ///< standard error
 };
 
 namespace detail {
@@ -84,14 +84,14 @@ public:
 
 private:
     friend class ProcessHandle;
-    friend MULTIPROC_API std::vector<Sentinel> wait(std::span<const Sentinel>,
-                                                    std::optional<std::chrono::nanoseconds>);
+    friend MULTIPROC_API std::vector<Sentinel> wait(std::span<const Sentinel>, std::optional<std::chrono::nanoseconds>);
     explicit Sentinel(std::shared_ptr<detail::ProcessState> state) : state_(std::move(state)) {}
     std::shared_ptr<detail::ProcessState> state_;
 };
 
 /// Waits until at least one of `sentinels` is ready or `timeout` has passed, and returns those that are ready, in the
-/// order given; none after a timeout. A zero or negative timeout asks without waiting; none (the default) waits for ever.
+/// order given; none after a timeout. A zero or negative timeout asks without waiting; none (the default) waits for
+/// ever.
 /// Throws std::invalid_argument if `sentinels` is empty and there is no timeout. Thread-safe.
 /// Source: Python's `multiprocessing.connection.wait`.
 MULTIPROC_API std::vector<Sentinel> wait(std::span<const Sentinel> sentinels,
@@ -121,7 +121,8 @@ public:
     void terminate() const;
     /// Ends it at once (SIGKILL, TerminateProcess).
     void kill() const;
-    /// Does to it what Ctrl+C does: SIGINT on POSIX; on Windows its SIGINT handler runs, or it ends with CONTROL_C_EXIT.
+    /// Does to it what Ctrl+C does: SIGINT on POSIX; on Windows its SIGINT handler runs, or it ends with
+    /// CONTROL_C_EXIT.
     void interrupt() const;
 
     /// Gives up what is kept for the process. Afterwards every function throws ClosedError, but a second close is fine.
@@ -167,8 +168,8 @@ private:
     std::shared_ptr<detail::ProcessState> state_;
 };
 
-/// The children of this process that are alive, in the order of their start; ended ones are reaped. Workers of pools are
-/// not among them. Thread-safe. Source: Python's `multiprocessing.active_children`.
+/// The children of this process that are alive, in the order of their start; ended ones are reaped. Workers of pools
+/// are not among them. Thread-safe. Source: Python's `multiprocessing.active_children`.
 MULTIPROC_API std::vector<ProcessHandle> active_children();
 
 /// A function, its arguments, and the process that runs it; `R` is what the function returns. It starts with `start`.
@@ -178,13 +179,14 @@ MULTIPROC_API std::vector<ProcessHandle> active_children();
 template <class R = void>
 class Process : public ProcessHandle {
 public:
-    /// `f`: a function, a lambda without captures, a callable object with fields, or `partial`. `args` are converted now
-    /// to the types of its parameters. Throws CodecError if they cannot be encoded, std::invalid_argument for an empty
-    /// function pointer.
+    /// `f`: a function, a lambda without captures, a callable object with fields, or `partial`. `args` are converted
+    /// now to the types of its parameters. Throws CodecError if they cannot be encoded, std::invalid_argument for an
+    /// empty function pointer.
     template <class F, class... Args>
         requires(!std::is_base_of_v<ProcessHandle, std::remove_cvref_t<F>> &&
                  !std::is_same_v<std::remove_cvref_t<F>, ProcessOptions>)
-    explicit Process(F&& f, Args&&... args) : Process(ProcessOptions{}, std::forward<F>(f), std::forward<Args>(args)...) {}
+    explicit Process(F&& f, Args&&... args)
+        : Process(ProcessOptions{}, std::forward<F>(f), std::forward<Args>(args)...) {}
 
     /// The same with options.
     template <class F, class... Args>
@@ -202,8 +204,8 @@ public:
     Process& operator=(Process&&) noexcept = default;
 
     /// What the function returned; waits for the end first. It can be read any number of times, each time anew.
-    /// Throws what the function threw (as `Remote<E>`, which is an `E`), WorkerDied if the process ended without a result,
-    /// BootstrapError if it never came to run it, std::logic_error before the start. Thread-safe.
+    /// Throws what the function threw (as `Remote<E>`, which is an `E`), WorkerDied if the process ended without a
+    /// result, BootstrapError if it never came to run it, std::logic_error before the start. Thread-safe.
     R result() const { return read_value<R>(); }
 };
 
@@ -234,8 +236,8 @@ struct RunOf {
 /// std::string s = greeter.result();   // "hello you"
 /// ```
 ///
-/// `Derived` must be default constructible and movable. The fields are copied into the child by `start`; what `run` changes
-/// stays there. Source: Python's subclasses of `Process` that override `run`.
+/// `Derived` must be default constructible and movable. The fields are copied into the child by `start`; what `run`
+/// changes stays there. Source: Python's subclasses of `Process` that override `run`.
 template <class Derived>
 class Runnable : public ProcessHandle {
 public:

@@ -4,8 +4,8 @@
 /// ```cpp
 /// struct ParseError : std::runtime_error {
 ///     using std::runtime_error::runtime_error;
-/// }; inline const bool parse_error_travels = multiproc::register_error<ParseError>();   // runs in parent and worker
-/// alike
+/// };
+/// inline const bool parse_error_travels = multiproc::register_error<ParseError>();   // in parent and worker alike
 ///
 /// try {
 ///     pool.apply(parse, text);
@@ -41,8 +41,8 @@ struct ErrorKind {
     bool (*matches)(const std::exception& error);
     void (*encode)(OutputBuffer& out, const std::exception& error);
     std::exception_ptr (*decode)(InputBuffer& in, RemoteError::Origin origin);
-    void (*throw_null)();                       ///< throws a null pointer to this type
-    bool (*catches)(void (*throw_null)());      ///< whether this type is the one thrown, or a base of it
+    void (*throw_null)();                   ///< throws a null pointer to this type
+    bool (*catches)(void (*throw_null)());  ///< whether this type is the one thrown, or a base of it
 };
 
 /// Throws std::invalid_argument if another type has that name.
@@ -57,9 +57,7 @@ struct ErrorKindOf {
     static bool catches(void (*thrower)()) {
         try {
             thrower();
-        } catch (const E*) {
-            return true;
-        } catch (...) {
+        } catch (const E*) { return true; } catch (...) {
         }
         return false;
     }
@@ -100,8 +98,8 @@ std::exception_ptr decode_error(InputBuffer& in, RemoteError::Origin origin) {
 /// std::invalid_argument if another type is registered under `name`.
 template <class E>
 bool register_error(std::string name = typeid(E).name()) {
-    constexpr bool from_text = std::is_constructible_v<E, const std::string&> ||
-                               std::is_constructible_v<E, const char*>;
+    constexpr bool from_text =
+        std::is_constructible_v<E, const std::string&> || std::is_constructible_v<E, const char*>;
     static_assert(std::is_same_v<E, std::remove_cv_t<E>> && std::is_base_of_v<std::exception, E>,
                   "multiproc: an error that travels must be a class derived from std::exception, which everything that "
                   "catches it relies on");

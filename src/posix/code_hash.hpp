@@ -20,8 +20,8 @@ inline std::string to_hex(const unsigned char* bytes, std::size_t size) {
     return text;
 }
 
-// 64 bits over any number of bytes: tells builds apart, is no protection against somebody who wants two to look the same.
-// Four lanes, so that the multiplications of a large program overlap.
+// 64 bits over any number of bytes: tells builds apart, is no protection against somebody who wants two to look the
+// same. Four lanes, so that the multiplications of a large program overlap.
 class CodeHash {
 public:
     void add(const unsigned char* bytes, std::size_t size) noexcept {

@@ -30,8 +30,8 @@ constexpr int limit_count = RLIM_NLIMITS;
 constexpr int limit_count = 16;
 #endif
 
-// The fixed part of a context; the environment's strings follow, each with its terminating zero. It only travels between
-// copies of one executable.
+// The fixed part of a context; the environment's strings follow, each with its terminating zero. It only travels
+// between copies of one executable.
 struct Fixed {
     std::uint32_t mask = 0;
     std::uint32_t hangup_ignored = 0;

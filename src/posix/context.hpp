@@ -1,5 +1,5 @@
-// What a child sees as its parent had it at the start, where it is not the kernel that copies it from the parent: a child
-// of the fork server is a copy of the server.
+// What a child sees as its parent had it at the start, where it is not the kernel that copies it from the parent: a
+// child of the fork server is a copy of the server.
 #pragma once
 
 #include <optional>

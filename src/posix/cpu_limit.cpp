@@ -55,7 +55,8 @@ std::optional<std::string> find_group(const fs::path& root, bool version2) {
         const std::size_t second = first == std::string::npos ? first : line.find(':', first + 1);
         if (second == std::string::npos) continue;
         const std::string controllers = line.substr(first + 1, second - first - 1);
-        const bool fits = version2 ? line.compare(0, first, "0") == 0 && controllers.empty() : lists(controllers, "cpu");
+        const bool fits =
+            version2 ? line.compare(0, first, "0") == 0 && controllers.empty() : lists(controllers, "cpu");
         if (fits) return line.substr(second + 1);
     }
     return std::nullopt;

@@ -17,9 +17,7 @@ namespace multiproc::os::posix {
 template <class Call>
 auto retry(Call call) {
     decltype(call()) result{};
-    do {
-        result = call();
-    } while (result == -1 && errno == EINTR);
+    do { result = call(); } while (result == -1 && errno == EINTR);
     return result;
 }
 

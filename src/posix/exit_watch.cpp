@@ -23,7 +23,8 @@ namespace multiproc::os::posix {
 
 namespace {
 
-// Without pidfds a child's pipe may be held open by a process that the child started, so all are looked at now and then.
+// Without pidfds a child's pipe may be held open by a process that the child started, so all are looked at now and
+// then.
 constexpr int slow_tick = 100;
 // The pipe of a process closes a moment before its status is there.
 constexpr int quick_tick = 1;
@@ -41,8 +42,7 @@ bool has_pidfds() noexcept {
         if (fd < 0) return false;
         siginfo_t info{};
         // P_PIDFD came one version later. ECHILD says that it is known: this process is no child of itself.
-        const bool waits = ::waitid(by_pidfd, static_cast<id_t>(fd), &info, WEXITED | WNOHANG) == 0 ||
-                           errno == ECHILD;
+        const bool waits = ::waitid(by_pidfd, static_cast<id_t>(fd), &info, WEXITED | WNOHANG) == 0 || errno == ECHILD;
         ::close(static_cast<int>(fd));
         return waits;
     }();
@@ -163,9 +163,8 @@ void ExitWatch::add(std::shared_ptr<Watched> child) {
             break;
         }
         // The server may have ended since it forked this child.
-        const bool served = std::any_of(servers_.begin(), servers_.end(), [&](const Server& server) {
-            return server.connection == child->server;
-        });
+        const bool served = std::any_of(servers_.begin(), servers_.end(),
+                                        [&](const Server& server) { return server.connection == child->server; });
         if (child->server && !served) {
             const std::lock_guard child_lock(child->mutex);
             child->server.reset();
@@ -198,9 +197,8 @@ void ExitWatch::finish(std::size_t index, ExitStatus status, std::vector<Report>
 bool ExitWatch::take_statuses(Server& server, std::vector<Report>& reports) {
     for (;;) {
         unsigned char bytes[64 * sizeof(StatusMessage)];
-        const ssize_t count = retry([&] {
-            return ::recv(server.connection->statuses(), bytes, sizeof bytes, MSG_DONTWAIT);
-        });
+        const ssize_t count =
+            retry([&] { return ::recv(server.connection->statuses(), bytes, sizeof bytes, MSG_DONTWAIT); });
         if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return true;
         if (count <= 0) return false;
         server.partial.insert(server.partial.end(), bytes, bytes + count);
@@ -251,8 +249,8 @@ std::optional<ExitStatus> ExitWatch::try_reap(Watched& child, bool end_seen) {
     if (result == 0 && info.si_pid != 0) {
         status = status_of(info);
     } else if (result != 0) {
-        // No child of ours (any more): the program reaped it, or ignores SIGCHLD, or its server forked it and is gone. The
-        // latter goes on running, if its handle does not say otherwise.
+        // No child of ours (any more): the program reaped it, or ignores SIGCHLD, or its server forked it and is gone.
+        // The latter goes on running, if its handle does not say otherwise.
         if (end_seen || !child.orphan || !is_running(static_cast<std::uint32_t>(child.pid), child.start)) {
             status = ExitStatus::unknown();
         }
@@ -266,7 +264,7 @@ void ExitWatch::run() noexcept {
     std::vector<std::shared_ptr<Watched>> polled;
     std::vector<std::shared_ptr<ServerConnection>> polled_servers;
     std::vector<Report> reports;  // empty at the beginning of each round
-    bool ending = false;  // the pipe of a child is closed, its status not there yet
+    bool ending = false;          // the pipe of a child is closed, its status not there yet
     for (;;) {
         bool inexact = false;
         {
@@ -291,16 +289,13 @@ void ExitWatch::run() noexcept {
             }
         }
         // While a pipe stays readable without a status, sleeping in poll is impossible: it is left out for a moment.
-        if (ending) {
-            ::poll(entries.data(), 1, quick_tick);
-        }
+        if (ending) { ::poll(entries.data(), 1, quick_tick); }
         const int timeout = ending || !reports.empty() ? 0 : inexact ? slow_tick : -1;
         const int count = ::poll(entries.data(), static_cast<nfds_t>(entries.size()), timeout);
         ending = false;
         if (count > 0 && entries[0].revents != 0) {
             char bytes[256];
-            while (retry([&] { return ::read(fd_of(wake_reader_), bytes, sizeof bytes); }) > 0) {
-            }
+            while (retry([&] { return ::read(fd_of(wake_reader_), bytes, sizeof bytes); }) > 0) {}
         }
         {
             const std::lock_guard lock(mutex_);

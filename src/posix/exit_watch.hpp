@@ -26,7 +26,7 @@ struct Watched {
     bool exact = false;       // `end` is a pidfd
     std::function<void(ExitStatus)> on_exit;
 
-    std::mutex mutex;                          // guards what follows, and keeps reaping from coming between check and kill
+    std::mutex mutex;  // guards what follows, and keeps reaping from coming between check and kill
     std::shared_ptr<ServerConnection> server;  // who forked it and reaps it; null: this process, or nobody any more
     bool orphan = false;                       // its server is gone
     bool ended = false;
@@ -69,7 +69,7 @@ struct StatusMessage {
 // The thread that awaits the ends of all children of this process. Thread-safe.
 class ExitWatch {
 public:
-    ExitWatch();   // starts the thread; throws std::system_error
+    ExitWatch();  // starts the thread; throws std::system_error
     ~ExitWatch();
     ExitWatch(const ExitWatch&) = delete;
     ExitWatch& operator=(const ExitWatch&) = delete;
@@ -79,8 +79,8 @@ public:
     void add(std::shared_ptr<Watched> child);
     // From now on takes the statuses that the server sends, also those of children that are added later.
     void add_server(std::shared_ptr<ServerConnection> server);
-    // Keeps the thread from its work, and so from allocating memory, as long as the result lives. For the time of a fork:
-    // sanitizers' allocators, unlike the system's, are left locked in the copy.
+    // Keeps the thread from its work, and so from allocating memory, as long as the result lives. For the time of a
+    // fork: sanitizers' allocators, unlike the system's, are left locked in the copy.
     std::unique_lock<std::mutex> pause();
     // In a copy of the process: closes what the thread of the original uses.
     void close_descriptors() noexcept;

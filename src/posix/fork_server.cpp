@@ -1,5 +1,5 @@
-// The server's side: a process that runs this executable up to freeze_support and no further, and forks from there. It has
-// one thread, which sleeps in poll.
+// The server's side: a process that runs this executable up to freeze_support and no further, and forks from there. It
+// has one thread, which sleeps in poll.
 #include "fork_server.hpp"
 
 #include <fcntl.h>
@@ -86,9 +86,7 @@ bool make_pipe_or_fail(Handle& reader, Handle& writer) noexcept {
     try {
         std::tie(reader, writer) = make_pipe();
         return true;
-    } catch (const std::exception&) {
-        return false;
-    }
+    } catch (const std::exception&) { return false; }
 }
 
 void set_signal(int number, void (*action)(int)) noexcept {
@@ -116,9 +114,8 @@ Server::Server(Bootstrap bootstrap)
 
 Bootstrap Server::run() {
     for (;;) {
-        std::vector<pollfd> entries{{fd_of(owner_end_), POLLIN, 0},
-                                    {fd_of(ended_reader_), POLLIN, 0},
-                                    {fd_of(door_inside_), POLLIN, 0}};
+        std::vector<pollfd> entries{
+            {fd_of(owner_end_), POLLIN, 0}, {fd_of(ended_reader_), POLLIN, 0}, {fd_of(door_inside_), POLLIN, 0}};
         constexpr std::size_t first = 3;
         for (const auto& client : clients_) {
             entries.push_back({fd_of(client->requests), POLLIN, 0});
@@ -135,12 +132,14 @@ Bootstrap Server::run() {
             if (entries[first + 2 * i].revents == 0) continue;
             receive(client);
             if (auto bootstrap = handle_requests(polled[i])) return std::move(*bootstrap);
-            // The owner closes its connection when it is done with the server; a child of it is a client like any other.
+            // The owner closes its connection when it is done with the server; a child of it is a client like any
+            // other.
             if (client.gone && client.pid == owner_) exit_now(0);
         }
         if (entries[2].revents != 0) admit();
-        clients_.erase(std::remove_if(clients_.begin(), clients_.end(), [](const auto& client) { return client->gone; }),
-                       clients_.end());
+        clients_.erase(
+            std::remove_if(clients_.begin(), clients_.end(), [](const auto& client) { return client->gone; }),
+            clients_.end());
     }
 }
 
@@ -157,8 +156,7 @@ void Server::admit() {
 
 void Server::reap() {
     char bytes[256];
-    while (retry([&] { return ::read(fd_of(ended_reader_), bytes, sizeof bytes); }) > 0) {
-    }
+    while (retry([&] { return ::read(fd_of(ended_reader_), bytes, sizeof bytes); }) > 0) {}
     // Each by its own pid: a static initialiser of the program may have children too.
     for (auto child = children_.begin(); child != children_.end();) {
         siginfo_t info{};
@@ -186,9 +184,8 @@ void Server::send_statuses(Client& client) noexcept {
 #else
         constexpr int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
 #endif
-        const ssize_t sent = retry([&] {
-            return ::send(fd_of(client.statuses), client.unsent.data(), client.unsent.size(), flags);
-        });
+        const ssize_t sent =
+            retry([&] { return ::send(fd_of(client.statuses), client.unsent.data(), client.unsent.size(), flags); });
         if (sent < 0) {
             if (errno != EAGAIN && errno != EWOULDBLOCK) client.unsent.clear();  // it is gone; its requests say so too
             return;
@@ -252,8 +249,8 @@ std::optional<Bootstrap> Server::fork_for(const std::shared_ptr<Client>& client,
         3 + ((header.flags & has_directory) != 0 ? 1u : 0u) + ((header.flags & has_lifeline) != 0 ? 1u : 0u);
     Reply reply;
     Handle end;
-    // A server may be killed after a fork and before its reply, and then the client asks the next one for the same child.
-    // So a child goes on only when the reply is sent: the pipe says so, or ends.
+    // A server may be killed after a fork and before its reply, and then the client asks the next one for the same
+    // child. So a child goes on only when the reply is sent: the pipe says so, or ends.
     Handle go_reader, go_writer;
     pid_t pid = -1;
     if (!make_pipe_or_fail(go_reader, go_writer)) {

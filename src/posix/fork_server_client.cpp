@@ -25,8 +25,8 @@ std::shared_ptr<ServerConnection> knock(RawHandle door) {
     auto [statuses, server_statuses] = make_socket_pair(SOCK_STREAM);
     const Introduction introduction{static_cast<std::int32_t>(::getpid())};
     // Waits while many others knock. The server's end wakes this call, and ends the connection when it happens later.
-    const int error = send_all(fd_of(door), &introduction, sizeof introduction,
-                               {fd_of(server_requests), fd_of(server_statuses)});
+    const int error =
+        send_all(fd_of(door), &introduction, sizeof introduction, {fd_of(server_requests), fd_of(server_statuses)});
     if (error != 0) return nullptr;
     auto connection = std::make_shared<ServerConnection>(std::move(requests), std::move(statuses));
     exit_watch()->add_server(connection);

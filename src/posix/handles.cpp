@@ -201,9 +201,9 @@ void close_known_except(const std::vector<int>& kept) noexcept {
 void Handle::reset(RawHandle raw) noexcept {
     const RawHandle old = std::exchange(raw_, raw);
     if (old == no_handle) return;
-    // Forgotten before it is closed: afterwards the number may be another thread's new descriptor. The lock keeps a fork
-    // from coming between the two. On EINTR the descriptor is closed all the same (Linux) or unspecified (POSIX), so
-    // trying again could only close somebody else's.
+    // Forgotten before it is closed: afterwards the number may be another thread's new descriptor. The lock keeps a
+    // fork from coming between the two. On EINTR the descriptor is closed all the same (Linux) or unspecified (POSIX),
+    // so trying again could only close somebody else's.
     posix::Registry& known = posix::registry();
     const std::lock_guard lock(known.mutex);
     known.clear(posix::fd_of(old));

@@ -54,7 +54,8 @@ Handle stream_for_child(RawHandle given, int own) {
 
 std::shared_ptr<Watched> launch_by_spawn(const Launch& request, std::function<void(ExitStatus)>& on_exit) {
     auto child = std::make_shared<Watched>();
-    const std::shared_ptr<ExitWatch> watch = exit_watch();  // first, so that a child is never without somebody who reaps it
+    const std::shared_ptr<ExitWatch> watch =
+        exit_watch();  // first, so that a child is never without somebody who reaps it
     Inheritance inheritance;
     inheritance.parent = own_end();
     Handle door;  // a copy: the original may be replaced by another thread meanwhile
@@ -321,8 +322,7 @@ void flush_streams() noexcept {
     for (std::wostream* stream : {&std::wcout, &std::wcerr, &std::wclog}) {
         try {
             stream->flush();
-        } catch (...) {
-        }
+        } catch (...) {}
     }
     std::fflush(stdout);
     std::fflush(stderr);

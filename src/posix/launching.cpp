@@ -41,9 +41,10 @@ Launching& launching() {
 void replace_launching() noexcept {
     Launching* const original = current_launching.load(std::memory_order_acquire);
     if (original == nullptr) return;
-    // Its mutexes may be locked by threads that do not exist here, and its thread objects have no threads: it is left as
-    // it is, but for the descriptors, which would keep others from seeing the original's end.
-    for (Handle* handle : {&original->end, &original->end_writer, &original->door, &original->lifeline}) handle->reset();
+    // Its mutexes may be locked by threads that do not exist here, and its thread objects have no threads: it is left
+    // as it is, but for the descriptors, which would keep others from seeing the original's end.
+    for (Handle* handle : {&original->end, &original->end_writer, &original->door, &original->lifeline})
+        handle->reset();
     if (original->watch) original->watch->close_descriptors();
     if (original->server.connection) original->server.connection->close_descriptors();
     for (const Launching::Server& server : original->retired) server.connection->close_descriptors();

@@ -99,7 +99,7 @@ ServerAnswer fork_by_server(const Launch& request, std::function<void(ExitStatus
 // Ends the servers of this process. Returns their processes, which have ended but may not be reaped yet.
 std::vector<std::shared_ptr<Watched>> shut_down_servers(Launching& state) noexcept;
 
-// ---- launch.cpp --------------------------------------------------------------------------------------------------------
+// ---- launch.cpp -----------------------------------------------------------------------------------------------------
 
 // Fills in how the end of a child that this process just started is awaited; `lifeline` is the reading end of its pipe
 // where there are no pidfds. Ends the child before it throws.

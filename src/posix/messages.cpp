@@ -95,9 +95,7 @@ Received receive_some(int socket, void* bytes, std::size_t size, int flags) {
         for (const int fd : raw) {
             try {
                 result.descriptors.push_back(lock.own_and_close_on_exec(fd, "recvmsg"));
-            } catch (const std::exception&) {
-                result.error = EMFILE;
-            }
+            } catch (const std::exception&) { result.error = EMFILE; }
         }
     }
     return result;

@@ -33,16 +33,16 @@ using namespace posix;
 
 struct Segments {
     std::uintptr_t bias = 0;
-    const ElfW(Phdr)* headers = nullptr;
+    const ElfW(Phdr) * headers = nullptr;
     std::size_t count = 0;
     std::string name;
-    bool first = false;  // the executable comes first
+    bool first = false;              // the executable comes first
     unsigned long long removed = 0;  // how many modules were ever unloaded
 
-    std::uintptr_t begin_of(const ElfW(Phdr)& header) const noexcept { return bias + header.p_vaddr; }
+    std::uintptr_t begin_of(const ElfW(Phdr) & header) const noexcept { return bias + header.p_vaddr; }
 
     // The loaded segment that holds [address, address + size).
-    const ElfW(Phdr)* segment_of(std::uintptr_t address, std::size_t size = 1) const noexcept {
+    const ElfW(Phdr) * segment_of(std::uintptr_t address, std::size_t size = 1) const noexcept {
         for (std::size_t i = 0; i < count; ++i) {
             const ElfW(Phdr)& header = headers[i];
             if (header.p_type != PT_LOAD || address < begin_of(header)) continue;
@@ -107,8 +107,8 @@ std::string build_id_in_notes(const Segments& module) {
             const std::size_t name = padded(note.n_namesz);
             const std::size_t size = sizeof note + name + padded(note.n_descsz);
             if (size > left) break;
-            if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 && std::memcmp(next + sizeof note, "GNU", 4) == 0 &&
-                note.n_descsz != 0) {
+            if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 &&
+                std::memcmp(next + sizeof note, "GNU", 4) == 0 && note.n_descsz != 0) {
                 return "id:" + to_hex(next + sizeof note + name, note.n_descsz);
             }
             next += size;
@@ -230,7 +230,8 @@ Module load_module(const std::string& path) {
         throw Error("cannot load " + path + ": " + (text == nullptr ? "unknown error" : text));
     }
     link_map* map = nullptr;
-    if (::dlinfo(library, RTLD_DI_LINKMAP, &map) != 0 || map == nullptr) throw Error("cannot find " + path + " in memory");
+    if (::dlinfo(library, RTLD_DI_LINKMAP, &map) != 0 || map == nullptr)
+        throw Error("cannot find " + path + " in memory");
     const auto module = module_of(map->l_ld);
     if (!module) throw Error("cannot find " + path + " in memory");
     return *module;

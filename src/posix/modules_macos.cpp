@@ -119,8 +119,8 @@ Module describe(const Header* header) {
     const std::string key = module.path + '@' + std::to_string(module.base);
     const std::lock_guard lock(known.mutex);
     const auto found = known.build_ids.find(key);
-    module.build_id =
-        found != known.build_ids.end() ? found->second : known.build_ids.emplace(key, build_id_of(header)).first->second;
+    module.build_id = found != known.build_ids.end() ? found->second
+                                                     : known.build_ids.emplace(key, build_id_of(header)).first->second;
     return module;
 }
 
@@ -150,7 +150,8 @@ Module load_module(const std::string& path) {
     };
     const auto find = [&]() -> const Header* {
         for (std::uint32_t i = ::_dyld_image_count(); i-- != 0;) {
-            if (is_wanted(::_dyld_get_image_name(i))) return reinterpret_cast<const Header*>(::_dyld_get_image_header(i));
+            if (is_wanted(::_dyld_get_image_name(i)))
+                return reinterpret_cast<const Header*>(::_dyld_get_image_header(i));
         }
         return nullptr;
     };

@@ -1,8 +1,9 @@
 // No child outlives its parent.
 //
-// Each child has a thread that sleeps until the parent's end. PR_SET_PDEATHSIG, which looks made for this, is not used at
-// all: it tells the end of the *thread* that made the process, so a child started from a short-lived thread would be
-// killed while its program goes on; and a fork server's child would be bound to the server, whose end must not touch it.
+// Each child has a thread that sleeps until the parent's end. PR_SET_PDEATHSIG, which looks made for this, is not used
+// at all: it tells the end of the *thread* that made the process, so a child started from a short-lived thread would be
+// killed while its program goes on; and a fork server's child would be bound to the server, whose end must not touch
+// it.
 #include <poll.h>
 #include <pthread.h>
 #include <unistd.h>
@@ -48,35 +49,31 @@ bool is_ready(int fd, int milliseconds) noexcept {
 #if defined(__APPLE__)
 
 void await_end(const ParentWatch& parent) noexcept {
-    // The process's own event, since a copy of the parent that the host forked may hold the pipe open; and the pipe, since
-    // the pid may belong to another process by now if the parent ended before this thread began.
+    // The process's own event, since a copy of the parent that the host forked may hold the pipe open; and the pipe,
+    // since the pid may belong to another process by now if the parent ended before this thread began.
     const int queue = ::kqueue();
     struct kevent changes[2];
     EV_SET(&changes[0], static_cast<uintptr_t>(parent.pid), EVFILT_PROC, EV_ADD, NOTE_EXIT, 0, nullptr);
     EV_SET(&changes[1], static_cast<uintptr_t>(fd_of(parent.end)), EVFILT_READ, EV_ADD, 0, 0, nullptr);
     struct kevent event;
     if (queue < 0) {
-        while (!is_ready(fd_of(parent.end), 500) && is_running(static_cast<std::uint32_t>(parent.pid), parent.start)) {
-        }
+        while (!is_ready(fd_of(parent.end), 500) && is_running(static_cast<std::uint32_t>(parent.pid), parent.start)) {}
         return;
     }
     // Registering for a process that is gone is reported as an event with ESRCH: an end as well.
-    while (::kevent(queue, changes, 2, &event, 1, nullptr) < 1 && errno == EINTR) {
-    }
+    while (::kevent(queue, changes, 2, &event, 1, nullptr) < 1 && errno == EINTR) {}
 }
 
 #else
 
 void await_end(const ParentWatch& parent) noexcept {
     if (parent.exact) {
-        while (!is_ready(fd_of(parent.end), -1)) {
-        }
+        while (!is_ready(fd_of(parent.end), -1)) {}
         return;
     }
     // A copy of the parent that the host forked may hold the pipe open, so the process itself is looked at as well.
     constexpr int interval = 500;
-    while (!is_ready(fd_of(parent.end), interval) &&
-           is_running(static_cast<std::uint32_t>(parent.pid), parent.start)) {
+    while (!is_ready(fd_of(parent.end), interval) && is_running(static_cast<std::uint32_t>(parent.pid), parent.start)) {
     }
 }
 
@@ -109,8 +106,8 @@ void watch_parent(Handle parent, pid_t parent_pid) {
     watch->pid = parent_pid;
     watch->start = start_time(static_cast<std::uint32_t>(parent_pid));
     watch->exact = has_pidfds();
-    // It may have ended before this call. The handle knows; whether this process's parent is pid 1 says nothing, since in
-    // a container that may be the right parent, and elsewhere orphans may go to another process.
+    // It may have ended before this call. The handle knows; whether this process's parent is pid 1 says nothing, since
+    // in a container that may be the right parent, and elsewhere orphans may go to another process.
     if (is_ready(fd_of(watch->end), 0)) die_with_parent();
     const SignalBlock block;  // the program's signals are for the program's threads
     progress = Progress::starting;

@@ -1,5 +1,5 @@
-// What the end of a process is awaited on: on Linux a pidfd, which names one process for good; elsewhere the reading end
-// of a pipe whose writing end only that process holds.
+// What the end of a process is awaited on: on Linux a pidfd, which names one process for good; elsewhere the reading
+// end of a pipe whose writing end only that process holds.
 #pragma once
 
 #include <sys/types.h>

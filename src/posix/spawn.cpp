@@ -51,7 +51,9 @@ public:
     FileActions& operator=(const FileActions&) = delete;
 
     void duplicate(int from, int to) { check(::posix_spawn_file_actions_adddup2(&actions_, from, to)); }
-    void open_null(int fd, int flags) { check(::posix_spawn_file_actions_addopen(&actions_, fd, "/dev/null", flags, 0)); }
+    void open_null(int fd, int flags) {
+        check(::posix_spawn_file_actions_addopen(&actions_, fd, "/dev/null", flags, 0));
+    }
     void change_directory(int fd) { check(::posix_spawn_file_actions_addfchdir_np(&actions_, fd)); }
 
     // Keeps out of the child what the program opened without O_CLOEXEC.
@@ -59,8 +61,8 @@ public:
 #if MULTIPROC_CLOSEFROM
         check(::posix_spawn_file_actions_addclosefrom_np(&actions_, first));
 #elif !defined(__APPLE__)
-        // What another thread opens from here on slips through. The child cannot make up for that: when its first line of
-        // ours runs, static initialisers may have opened descriptors of its own.
+        // What another thread opens from here on slips through. The child cannot make up for that: when its first line
+        // of ours runs, static initialisers may have opened descriptors of its own.
         for (const int fd : open_descriptors()) {
             const int flags = ::fcntl(fd, F_GETFD);
             if (fd < first || flags == -1 || (flags & FD_CLOEXEC) != 0) continue;
@@ -87,8 +89,9 @@ public:
         sigfillset(&all);
         sigdelset(&all, SIGKILL);
         sigdelset(&all, SIGSTOP);
-        // A program under nohup wants its children to outlive the terminal too; anything else starts as it is by default,
-        // so that a signal right after the start does what it does to a program, whatever this one set up for itself.
+        // A program under nohup wants its children to outlive the terminal too; anything else starts as it is by
+        // default, so that a signal right after the start does what it does to a program, whatever this one set up for
+        // itself.
         struct sigaction hangup {};
         ::sigaction(SIGHUP, nullptr, &hangup);
         if (hangup.sa_handler == SIG_IGN) sigdelset(&all, SIGHUP);
@@ -196,8 +199,8 @@ pid_t spawn(Role role, const Launch& request, const Inheritance& inheritance) {
 
     char bootstrap[128];
     std::snprintf(bootstrap, sizeof bootstrap, "1 %c %ld %llu %d %d %zu", static_cast<char>(role),
-                  static_cast<long>(::getpid()), static_cast<unsigned long long>(own_start_time()), has_door, has_lifeline,
-                  inheritance.handles.size());
+                  static_cast<long>(::getpid()), static_cast<unsigned long long>(own_start_time()), has_door,
+                  has_lifeline, inheritance.handles.size());
     std::vector<std::string> entries = environment_of(request, bootstrap);
     std::vector<char*> environment;
     for (std::string& entry : entries) environment.push_back(entry.data());
@@ -207,7 +210,8 @@ pid_t spawn(Role role, const Launch& request, const Inheritance& inheritance) {
     char* arguments[] = {name.data(), nullptr};
     const Attributes attributes(role);
     pid_t pid = -1;
-    const int error = ::posix_spawn(&pid, program.c_str(), actions.get(), attributes.get(), arguments, environment.data());
+    const int error =
+        ::posix_spawn(&pid, program.c_str(), actions.get(), attributes.get(), arguments, environment.data());
     if (error != 0) fail(("starting " + name).c_str(), error);
     return pid;
 }
@@ -250,9 +254,9 @@ std::optional<Announced> parse(const char* text) noexcept {
     return result;
 }
 
-// A program that a child starts before it took the variable away inherits the variable, but is not meant. It can be told
-// by its parent: another than the one named, although that one lives. Any doubt counts as meant: who is meant and does not
-// know would run main once more, and start children in its turn.
+// A program that a child starts before it took the variable away inherits the variable, but is not meant. It can be
+// told by its parent: another than the one named, although that one lives. Any doubt counts as meant: who is meant and
+// does not know would run main once more, and start children in its turn.
 bool is_for_another(const Announced& announced) noexcept {
     static std::atomic<long> known{0};
     if (known.load(std::memory_order_relaxed) == announced.parent) return true;

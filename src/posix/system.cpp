@@ -132,7 +132,8 @@ std::size_t thread_count() {
 #if defined(__linux__)
     struct stat facts {};
     // A directory has two links and one for each directory in it: here, one for each thread.
-    if (::stat("/proc/self/task", &facts) == 0 && facts.st_nlink > 2) return static_cast<std::size_t>(facts.st_nlink) - 2;
+    if (::stat("/proc/self/task", &facts) == 0 && facts.st_nlink > 2)
+        return static_cast<std::size_t>(facts.st_nlink) - 2;
 #elif defined(__APPLE__)
     thread_act_array_t threads = nullptr;
     mach_msg_type_number_t count = 0;
@@ -147,7 +148,8 @@ std::size_t thread_count() {
 
 std::string demangle(const char* name) {
     int status = 0;
-    const std::unique_ptr<char, decltype(&std::free)> text(abi::__cxa_demangle(name, nullptr, nullptr, &status), std::free);
+    const std::unique_ptr<char, decltype(&std::free)> text(abi::__cxa_demangle(name, nullptr, nullptr, &status),
+                                                           std::free);
     return status == 0 && text ? text.get() : name;
 }
 

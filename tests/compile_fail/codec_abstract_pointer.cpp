@@ -1,6 +1,6 @@
 // EXPECT: multiproc: a smart pointer to an abstract class cannot travel
-#include <multiproc/codec.hpp>
 #include <memory>
+#include <multiproc/codec.hpp>
 
 struct Shape {
     virtual ~Shape() = default;

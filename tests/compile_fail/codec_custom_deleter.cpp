@@ -1,6 +1,6 @@
 // EXPECT: multiproc: a std::unique_ptr with its own deleter cannot travel
-#include <multiproc/codec.hpp>
 #include <memory>
+#include <multiproc/codec.hpp>
 
 struct Close {
     void operator()(int* number) const { delete number; }

@@ -1,6 +1,6 @@
 // EXPECT: multiproc: a raw pointer cannot travel to another process; pass the value
-#include <multiproc/codec.hpp>
 #include <map>
+#include <multiproc/codec.hpp>
 #include <vector>
 
 struct Inner {

@@ -1,6 +1,6 @@
 // EXPECT: multiproc: std::function hides what it holds
-#include <multiproc/codec.hpp>
 #include <functional>
+#include <multiproc/codec.hpp>
 
 struct Job {
     std::function<int(int)> work;

@@ -1,5 +1,5 @@
 // EXPECT: multiproc: a std::function hides what it holds
-#include <multiproc/multiproc.hpp>
 #include <functional>
+#include <multiproc/multiproc.hpp>
 
 void f(const std::function<int(int)>& g) { auto h = multiproc::partial(g, 1); }

@@ -1,5 +1,5 @@
-// Hosts that treat their children and descriptors in their own way. Arguments: the mode, the start method, and a file for
-// what it finds, since some of them have no stdout.
+// Hosts that treat their children and descriptors in their own way. Arguments: the mode, the start method, and a file
+// for what it finds, since some of them have no stdout.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -51,9 +51,7 @@ void run_all(std::ostream& out) {
         p.start();
         try {
             p.result();
-        } catch (const std::out_of_range& error) {
-            out << error.what() << ' ' << to_string(*p.exit_status()) << '\n';
-        }
+        } catch (const std::out_of_range& error) { out << error.what() << ' ' << to_string(*p.exit_status()) << '\n'; }
     }
     mp::Pool pool({.workers = 2});
     for (const int result : pool.map(square, std::vector{1, 2, 3})) out << result << ' ';
@@ -65,8 +63,7 @@ void expect_closed(std::ostream& out, const char* what, F f) {
     try {
         f();
         out << what << " did something in the copy\n";
-    } catch (const mp::ClosedError&) {
-    }
+    } catch (const mp::ClosedError&) {}
 }
 
 // The host makes a copy of itself while children run.

@@ -1,5 +1,5 @@
-// Programs that end in different ways while they have a pool; the first argument says which. They print the pids of their
-// workers, one a line, then "ready".
+// Programs that end in different ways while they have a pool; the first argument says which. They print the pids of
+// their workers, one a line, then "ready".
 #include <cstdio>
 #include <cstdlib>
 #include <ranges>

@@ -37,9 +37,7 @@ void try_process() {
     } catch (const mp::StartError& error) {
         std::cout << "StartError" << std::endl;
         std::cerr << error.what() << std::endl;
-    } catch (const std::exception& error) {
-        std::cout << "another error: " << error.what() << std::endl;
-    }
+    } catch (const std::exception& error) { std::cout << "another error: " << error.what() << std::endl; }
 }
 
 void try_pool() {

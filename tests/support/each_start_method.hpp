@@ -1,5 +1,5 @@
-// The fixture of tests that hold for every start method: CTest runs the test program once per method and names it in the
-// environment variable MULTIPROC_TEST_START_METHOD.
+// The fixture of tests that hold for every start method: CTest runs the test program once per method and names it in
+// the environment variable MULTIPROC_TEST_START_METHOD.
 //
 //     using PoolMap = multiproc::test::EachStartMethod;
 //     TEST_F(PoolMap, keeps_the_order_of_the_input) { ... }
@@ -44,8 +44,8 @@ class EachStartMethod : public testing::Test {
 protected:
     void SetUp() override {
         set_start_method(method_under_test());
-        // The library makes some things once per process (the runtime, the fork server, the thread that learns of ends);
-        // a first process brings them to life before anything is counted.
+        // The library makes some things once per process (the runtime, the fork server, the thread that learns of
+        // ends); a first process brings them to life before anything is counted.
         Process<void> first([] {});
         first.start();
         first.join();

@@ -47,8 +47,12 @@ inline int run_identity_program(int argc, char** argv) {
     check(gives(std::int64_t{-1}, wide_signed, -1), "wide_signed");
     check(gives(3.0, Meters{1}, 2.0), "Meters");
     check(gives(5.0, Feet{2}, 3.0), "Feet");
-    check(gives(1, [](int x) { return x; }, 1), "first lambda");
-    check(gives(2, [](int x) { return x; }, 2), "second lambda");
+    check(gives(
+              1, [](int x) { return x; }, 1),
+          "first lambda");
+    check(gives(
+              2, [](int x) { return x; }, 2),
+          "second lambda");
     check(gives(7, partial(same_a, 2)), "partial");
     std::puts(wrong == nullptr ? "ok" : wrong);
     return wrong == nullptr ? 0 : 1;

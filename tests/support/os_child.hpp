@@ -51,9 +51,9 @@ struct Registration {
 };
 
 // Defines the function `name` that a child can run; what it returns is the child's exit code.
-#define OS_CHILD(name)                                                                          \
-    static std::uint32_t name(::multiproc::os::test::ChildArgs& args);                          \
-    static const ::multiproc::os::test::Registration registration_of_##name{#name, name};       \
+#define OS_CHILD(name)                                                                    \
+    static std::uint32_t name(::multiproc::os::test::ChildArgs& args);                    \
+    static const ::multiproc::os::test::Registration registration_of_##name{#name, name}; \
     static std::uint32_t name([[maybe_unused]] ::multiproc::os::test::ChildArgs& args)
 
 // Puts `text` where the other process reads it. Fails the process if it does not fit.
@@ -61,8 +61,8 @@ void set_answer(Stage& stage, const std::string& text);
 std::string text_of(const Stage& stage);
 std::string answer_of(const Stage& stage);
 
-// Waits until `word` has `value`; false after `patience`. A word in shared memory has no event of its own but those that
-// are under test here, so this looks again every millisecond.
+// Waits until `word` has `value`; false after `patience`. A word in shared memory has no event of its own but those
+// that are under test here, so this looks again every millisecond.
 bool await_word(const std::atomic<std::uint64_t>& word, std::uint64_t value);
 
 // For a child: sleeps until somebody ends it (or until long after the test gave up).

@@ -1,5 +1,5 @@
-// The main program of the port layer's tests. Started by `launch` it is a child that runs one function, else it runs the
-// tests.
+// The main program of the port layer's tests. Started by `launch` it is a child that runs one function, else it runs
+// the tests.
 #include "os_child.hpp"
 
 #include <cstdio>
@@ -37,9 +37,7 @@ void put(std::array<char, Size>& target, const std::string& text) {
         for (std::size_t i = 1; i < bootstrap.handles.size(); ++i) handles.push_back(std::move(bootstrap.handles[i]));
         ChildArgs args{stage, segment, std::move(handles), bootstrap.parent_pid};
         code = functions().at(stage.function.data())(args);
-    } catch (const std::exception& error) {
-        std::fprintf(stderr, "the child's function failed: %s\n", error.what());
-    }
+    } catch (const std::exception& error) { std::fprintf(stderr, "the child's function failed: %s\n", error.what()); }
     flush_streams();
     exit_now(code);
 }

@@ -58,7 +58,8 @@ ProgramResult Program::finish(std::chrono::milliseconds patience) {
         std::unique_lock lock(mutex_);
         ended = changed_.wait_until(lock, deadline, [this] { return out_.ended && err_.ended; });
     }
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     result.timed_out = !ended || !wait_program(process_, left, result.status);
     if (result.timed_out) {
         kill_program_and_family(process_);

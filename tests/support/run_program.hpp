@@ -1,4 +1,5 @@
-// Runs the programs of tests/programs, and anything else, as a user would: with its output caught and a limit on its time.
+// Runs the programs of tests/programs, and anything else, as a user would: with its output caught and a limit on its
+// time.
 #pragma once
 
 #include <chrono>

@@ -118,22 +118,25 @@ inline constexpr bool accepted_callable = !is_std_function<F> && !std::is_member
 template <class F>
 constexpr void assert_callable() {
     if constexpr (is_std_function<F>) {
-        static_assert(always_false<F>,
-                      "multiproc: a std::function hides what it holds, so it cannot travel to another process; pass the "
-                      "function itself, a lambda without captures, multiproc::partial(f, x...), or a struct with fields "
-                      "and operator()");
+        static_assert(
+            always_false<F>,
+            "multiproc: a std::function hides what it holds, so it cannot travel to another process; pass the "
+            "function itself, a lambda without captures, multiproc::partial(f, x...), or a struct with fields "
+            "and operator()");
     } else if constexpr (std::is_member_pointer_v<F>) {
-        static_assert(always_false<F>,
-                      "multiproc: a pointer to a member cannot travel to another process; pass a lambda without captures "
-                      "that takes the object as its argument, e.g. [](Object object) { return object.work(); }");
+        static_assert(
+            always_false<F>,
+            "multiproc: a pointer to a member cannot travel to another process; pass a lambda without captures "
+            "that takes the object as its argument, e.g. [](Object object) { return object.work(); }");
     } else if constexpr (FunctionPointer<F> || Stateless<F> || is_partial<F>) {
         // Travels by its name alone; what a partial holds was checked when it was made.
     } else {
-        static_assert(is_encodable_v<F>,
-                      "multiproc: this callable cannot travel to another process. A lambda with captures is not allowed: "
-                      "pass the values as arguments, use multiproc::partial(f, x...), or write a struct with fields and "
-                      "operator(). A class needs fields that the codec can carry (a plain aggregate, or a cereal "
-                      "serialize() member)");
+        static_assert(
+            is_encodable_v<F>,
+            "multiproc: this callable cannot travel to another process. A lambda with captures is not allowed: "
+            "pass the values as arguments, use multiproc::partial(f, x...), or write a struct with fields and "
+            "operator(). A class needs fields that the codec can carry (a plain aggregate, or a cereal "
+            "serialize() member)");
     }
 }
 
@@ -141,8 +144,10 @@ constexpr void assert_callable() {
 MULTIPROC_API void require_function(const void* function);
 
 template <class P>
-inline constexpr bool accepted_parameter = !(std::is_lvalue_reference_v<P> && !std::is_const_v<std::remove_reference_t<P>>) &&
-                                           !std::is_pointer_v<std::remove_cvref_t<P>> && is_encodable_v<storage_t<P>>;
+inline constexpr bool accepted_parameter =
+    !(std::is_lvalue_reference_v<P> &&
+      !std::is_const_v<std::remove_reference_t<P>>)&&!std::is_pointer_v<std::remove_cvref_t<P>> &&
+    is_encodable_v<storage_t<P>>;
 
 template <class P>
 constexpr void assert_parameter() {
@@ -150,9 +155,10 @@ constexpr void assert_parameter() {
     static_assert(!(std::is_lvalue_reference_v<P> && !std::is_const_v<std::remove_reference_t<P>>),
                   "multiproc: a parameter of type T& cannot work across processes, because the caller's object is not "
                   "there; take T or const T& and return what changed");
-    static_assert(!std::is_pointer_v<Plain>,
-                  "multiproc: a raw pointer cannot travel to another process, because it names memory of this one; take "
-                  "the value itself, std::string for text, std::vector for an array, or std::unique_ptr<T>");
+    static_assert(
+        !std::is_pointer_v<Plain>,
+        "multiproc: a raw pointer cannot travel to another process, because it names memory of this one; take "
+        "the value itself, std::string for text, std::vector for an array, or std::unique_ptr<T>");
     if constexpr (!std::is_pointer_v<Plain>) assert_encodable<storage_t<P>>();
 }
 
@@ -164,12 +170,14 @@ template <class R>
 constexpr void assert_result() {
     static_assert(!std::is_reference_v<R>,
                   "multiproc: a result that is a reference cannot travel back from another process; return the value");
-    static_assert(!is_view<R>,
-                  "multiproc: a result that is a view (std::string_view, std::span) refers to memory of the worker; return "
-                  "std::string or std::vector");
-    static_assert(!std::is_pointer_v<R>,
-                  "multiproc: a result that is a raw pointer refers to memory of the worker; return the value itself or "
-                  "std::unique_ptr<T>");
+    static_assert(
+        !is_view<R>,
+        "multiproc: a result that is a view (std::string_view, std::span) refers to memory of the worker; return "
+        "std::string or std::vector");
+    static_assert(
+        !std::is_pointer_v<R>,
+        "multiproc: a result that is a raw pointer refers to memory of the worker; return the value itself or "
+        "std::unique_ptr<T>");
     if constexpr (!std::is_void_v<R> && !std::is_reference_v<R> && !is_view<R> && !std::is_pointer_v<R>)
         assert_encodable<R>();
 }
@@ -222,9 +230,8 @@ struct Call<F, TypeList<Params...>> {
     static constexpr bool callable = requires(F& f, storage_t<Params>&... stored) { f(pass<Params>(stored)...); };
 
     // Whether a call leaves the callable as it was.
-    static constexpr bool pure = FunctionPointer<F> || requires(const F& f, storage_t<Params>&... stored) {
-        f(pass<Params>(stored)...);
-    };
+    static constexpr bool pure =
+        FunctionPointer<F> || requires(const F& f, storage_t<Params>&... stored) { f(pass<Params>(stored)...); };
 
     static constexpr void check_parameters() { (assert_parameter<Params>(), ...); }
 };
@@ -235,9 +242,10 @@ using call_of = Call<std::decay_t<F>, typename ParametersOf<std::decay_t<F>, Arg
 template <class C, std::size_t given>
 constexpr void assert_fit() {
     static_assert(C::arity == given, "multiproc: the number of arguments does not match the function's parameters");
-    static_assert(C::arity != given || C::callable,
-                  "multiproc: the first argument must be something that can be called with the others: a function, a lambda "
-                  "without captures, an object with operator(), or multiproc::partial");
+    static_assert(
+        C::arity != given || C::callable,
+        "multiproc: the first argument must be something that can be called with the others: a function, a lambda "
+        "without captures, an object with operator(), or multiproc::partial");
 }
 
 template <class C, class F>
@@ -253,8 +261,8 @@ struct RawResult<true, C, F> {
     using type = raw_result_t<C, F>;
 };
 
-/// What `f(args...)` gives in a task. Errors in the user's code are reported here, in words, and each once: whoever uses
-/// this makes nothing of a task that is not `sound`.
+/// What `f(args...)` gives in a task. Errors in the user's code are reported here, in words, and each once: whoever
+/// uses this makes nothing of a task that is not `sound`.
 template <class F, class... Args>
 struct TaskTraits {
     using Function = std::decay_t<F>;

@@ -119,16 +119,16 @@ template <class A, class T>
 concept FreeSerialize = requires(A& archive, T& value) { CEREAL_SERIALIZE_FUNCTION_NAME(archive, value); } &&
                         !requires(A& archive, AnyBaseRefOf<T> base) { CEREAL_SERIALIZE_FUNCTION_NAME(archive, base); };
 template <class A, class T>
-concept FreeVersionedSerialize =
-    requires(A& archive, T& value) { CEREAL_SERIALIZE_FUNCTION_NAME(archive, value, std::uint32_t{}); } &&
-    !requires(A& archive, AnyBaseRefOf<T> base) { CEREAL_SERIALIZE_FUNCTION_NAME(archive, base, std::uint32_t{}); };
+concept FreeVersionedSerialize = requires(A& archive, T& value) {
+    CEREAL_SERIALIZE_FUNCTION_NAME(archive, value, std::uint32_t{});
+} && !requires(A& archive, AnyBaseRefOf<T> base) { CEREAL_SERIALIZE_FUNCTION_NAME(archive, base, std::uint32_t{}); };
 template <class A, class T>
 concept FreeSave = requires(A& archive, const T& value) { CEREAL_SAVE_FUNCTION_NAME(archive, value); } &&
                    !requires(A& archive, AnyBaseRefOf<T> base) { CEREAL_SAVE_FUNCTION_NAME(archive, base); };
 template <class A, class T>
-concept FreeVersionedSave =
-    requires(A& archive, const T& value) { CEREAL_SAVE_FUNCTION_NAME(archive, value, std::uint32_t{}); } &&
-    !requires(A& archive, AnyBaseRefOf<T> base) { CEREAL_SAVE_FUNCTION_NAME(archive, base, std::uint32_t{}); };
+concept FreeVersionedSave = requires(A& archive, const T& value) {
+    CEREAL_SAVE_FUNCTION_NAME(archive, value, std::uint32_t{});
+} && !requires(A& archive, AnyBaseRefOf<T> base) { CEREAL_SAVE_FUNCTION_NAME(archive, base, std::uint32_t{}); };
 template <class A, class T>
 concept FreeSaveMinimal = requires(const A& archive, const T& value) {
     CEREAL_SAVE_MINIMAL_FUNCTION_NAME(archive, value);

@@ -47,8 +47,8 @@ struct Coder;
 
 /// A class without anything in it (a captureless lambda, std::less, a tag): it is made anew.
 template <class T>
-concept Stateless = std::is_class_v<T> && std::is_empty_v<T> && std::is_default_constructible_v<T> &&
-                    std::is_trivially_copyable_v<T>;
+concept Stateless =
+    std::is_class_v<T> && std::is_empty_v<T> && std::is_default_constructible_v<T> && std::is_trivially_copyable_v<T>;
 
 template <Problem P, class T>
 struct Verdict {
@@ -81,7 +81,7 @@ constexpr auto check() {
         return Verdict<Problem::no_value, U>{};
     } else if constexpr (std::is_pointer_v<U>) {
         constexpr bool function = std::is_function_v<std::remove_pointer_t<U>>;
-        return Verdict<function ? Problem::function_pointer : Problem::raw_pointer, U>{};
+        return Verdict < function ? Problem::function_pointer : Problem::raw_pointer, U > {};
     } else if constexpr (std::is_member_pointer_v<U>) {
         return Verdict<Problem::member_pointer, U>{};
     } else if constexpr (std::is_array_v<U>) {

@@ -47,9 +47,8 @@ inline constexpr std::size_t field_count = count_fields<T>();
 
 /// A class whose members the codec can see: no constructors, no bases, default values for all members.
 template <class T>
-concept PlainAggregate =
-    AggregateClass<T> && BraceInitializable<T> && !HasBase<T> && (std::is_empty_v<T> || field_count<T> > 0) &&
-    (field_count<T> <= max_fields);
+concept PlainAggregate = AggregateClass<T> && BraceInitializable<T> && !HasBase<T> &&
+                         (std::is_empty_v<T> || field_count<T> > 0) && (field_count<T> <= max_fields);
 
 struct CollectTypes {
     template <class... Fs>

@@ -104,7 +104,7 @@ inline constexpr Problem allocator_problem =
 template <class... Policies>
 inline constexpr Problem policy_problem =
     (... && (std::is_empty_v<Policies> && std::is_default_constructible_v<Policies>)) ? Problem::none
-                                                                                     : Problem::stateful_comparison;
+                                                                                      : Problem::stateful_comparison;
 
 constexpr Problem first_problem(Problem a, Problem b) { return a != Problem::none ? a : b; }
 

@@ -91,7 +91,7 @@ public:
         std::size_t chunk_size = 0;  ///< items sent to a worker at once, at most; 0: as the pool sees fit
         bool is_map = false;
         bool fixed_size_items = false;  ///< every item has the same number of bytes; else each begins with its length
-        bool bounded = false;  ///< hold the writer back while much is waiting
+        bool bounded = false;           ///< hold the writer back while much is waiting
     };
 
     /// Throws ClosedError or BrokenPool if the pool takes no work, and what its start throws.

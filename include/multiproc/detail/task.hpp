@@ -29,8 +29,8 @@ public:
     /// Where the result of the item at hand is written.
     OutputBuffer& result() noexcept { return *result_; }
 
-    /// The item's result is complete. From here on it survives this process: the parent reads results that were finished
-    /// but not yet sent out of the shared memory of a dead worker.
+    /// The item's result is complete. From here on it survives this process: the parent reads results that were
+    /// finished but not yet sent out of the shared memory of a dead worker.
     void item_done() {
         ++done_;
         progress_->store(pack(done_, result_->size()), std::memory_order_release);

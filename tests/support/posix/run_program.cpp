@@ -73,9 +73,7 @@ StartedProgram start_program(const std::string& path, const ProgramOptions& opti
 
 std::size_t read_stream(std::intptr_t stream, char* block, std::size_t size) {
     ssize_t count = 0;
-    do {
-        count = ::read(static_cast<int>(stream), block, size);
-    } while (count < 0 && errno == EINTR);
+    do { count = ::read(static_cast<int>(stream), block, size); } while (count < 0 && errno == EINTR);
     return count > 0 ? static_cast<std::size_t>(count) : 0;
 }
 

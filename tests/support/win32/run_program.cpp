@@ -56,8 +56,8 @@ StartedProgram start_program(const std::string& path, const ProgramOptions& opti
     pipe_of(out, child_out);
     pipe_of(err, child_err);
     SECURITY_ATTRIBUTES inherited{sizeof inherited, nullptr, TRUE};
-    const HANDLE in = CreateFileW(L"NUL", GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE, &inherited, OPEN_EXISTING, 0,
-                                  nullptr);
+    const HANDLE in =
+        CreateFileW(L"NUL", GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE, &inherited, OPEN_EXISTING, 0, nullptr);
     std::wstring command = L"\"" + wide(path) + L"\"";
     for (const std::string& arg : options.args) command += L" \"" + wide(arg) + L"\"";
     std::wstring env = environment_with(options.env);
