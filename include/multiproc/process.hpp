@@ -209,9 +209,23 @@ public:
     R result() const { return read_value<R>(); }
 };
 
+namespace detail {
+// Compilers differ on whether a guide's constraint or its type is looked at first; this is harmless for what the
+// constraint rules out.
+template <class F, class... Args>
+struct DeducedResult {
+    using type = task_result_t<F, Args...>;
+};
+template <class F, class... Args>
+    requires(std::is_base_of_v<ProcessHandle, F> || std::is_same_v<F, ProcessOptions>)
+struct DeducedResult<F, Args...> {
+    using type = void;
+};
+}  // namespace detail
+
 template <class F, class... Args>
     requires(!std::is_base_of_v<ProcessHandle, F> && !std::is_same_v<F, ProcessOptions>)
-Process(F, Args...) -> Process<detail::task_result_t<F, Args...>>;
+Process(F, Args...) -> Process<typename detail::DeducedResult<F, Args...>::type>;
 template <class F, class... Args>
 Process(ProcessOptions, F, Args...) -> Process<detail::task_result_t<F, Args...>>;
 
