@@ -82,13 +82,6 @@ private:
     std::map<pid_t, std::weak_ptr<Client>> children_;
 };
 
-bool make_pipe_or_fail(Handle& reader, Handle& writer) noexcept {
-    try {
-        std::tie(reader, writer) = make_pipe();
-        return true;
-    } catch (const std::exception&) { return false; }
-}
-
 void set_signal(int number, void (*action)(int)) noexcept {
     struct sigaction what {};
     what.sa_handler = action;
@@ -246,16 +239,11 @@ std::optional<Bootstrap> Server::fork_for(const std::shared_ptr<Client>& client,
         client->descriptors.pop_front();
     }
     const std::size_t fixed =
-        3 + ((header.flags & has_directory) != 0 ? 1u : 0u) + ((header.flags & has_lifeline) != 0 ? 1u : 0u);
+        4 + ((header.flags & has_directory) != 0 ? 1u : 0u) + ((header.flags & has_lifeline) != 0 ? 1u : 0u);
     Reply reply;
     Handle end;
-    // A server may be killed after a fork and before its reply, and then the client asks the next one for the same
-    // child. So a child goes on only when the reply is sent: the pipe says so, or ends.
-    Handle go_reader, go_writer;
     pid_t pid = -1;
-    if (!make_pipe_or_fail(go_reader, go_writer)) {
-        reply.error = EMFILE;
-    } else if (descriptors.size() < std::max<std::size_t>(header.descriptors, fixed)) {
+    if (descriptors.size() < std::max<std::size_t>(header.descriptors, fixed)) {
         reply.error = EMFILE;  // the kernel drops what this process may not have
     } else if (is_single_threaded()) {
         SignalBlock block;
@@ -265,11 +253,12 @@ std::optional<Bootstrap> Server::fork_for(const std::shared_ptr<Client>& client,
         }
         if (pid == 0) {
             block.keep();  // until settle has put the dispositions back
-            go_writer.reset();
-            char byte = 0;
-            if (retry([&] { return ::read(fd_of(go_reader), &byte, 1); }) != 1) exit_now(0);
-            go_reader.reset();
             std::size_t next = 0;
+            // The server may be killed after the fork and before its reply, and the client then asks the next server
+            // for the same child: the one whose reply arrived is told to go on.
+            char go = 0;
+            if (retry([&] { return ::read(fd_of(descriptors[next]), &go, 1); }) != 1) exit_now(0);
+            descriptors[next++].reset();
             Bootstrap bootstrap;
             bootstrap.parent_pid = static_cast<std::uint32_t>(client->pid);
             bootstrap.parent = std::move(descriptors[next++]);
@@ -302,11 +291,7 @@ std::optional<Bootstrap> Server::fork_for(const std::shared_ptr<Client>& client,
     }
     std::vector<int> attached;
     if (end) attached.push_back(fd_of(end));
-    if (send_all(fd_of(client->requests), &reply, sizeof reply, attached) != 0) {
-        client->gone = true;
-    } else if (reply.pid != 0) {
-        (void)!::write(fd_of(go_writer), "g", 1);  // to an empty pipe; if the child is gone already, nothing is lost
-    }
+    if (send_all(fd_of(client->requests), &reply, sizeof reply, attached) != 0) client->gone = true;
     return std::nullopt;
 }
 

@@ -79,7 +79,8 @@ bool ask(ServerConnection& server, const Launch& request, RawHandle lifeline, Re
     const Handle directory = open_directory(request.cwd);
     const Handle out = duplicate_or_null(request.out == no_handle ? STDOUT_FILENO : request.out, O_WRONLY);
     const Handle err = duplicate_or_null(request.err == no_handle ? STDERR_FILENO : request.err, O_WRONLY);
-    std::vector<int> descriptors{fd_of(own_end()), fd_of(out), fd_of(err)};
+    const auto [go, say_go] = make_pipe();  // the child waits for a byte, and ends without one
+    std::vector<int> descriptors{fd_of(go), fd_of(own_end()), fd_of(out), fd_of(err)};
     if (directory) {
         header.flags |= has_directory;
         descriptors.push_back(fd_of(directory));
@@ -104,6 +105,8 @@ bool ask(ServerConnection& server, const Launch& request, RawHandle lifeline, Re
     std::vector<Handle> attached;
     if (!receive_all(server.requests(), &reply, sizeof reply, attached)) return false;
     if (!attached.empty()) end = std::move(attached.front());
+    // This process has the other end too, so no signal can come of it. If the child is gone already, nothing is lost.
+    if (reply.pid != 0) (void)!::write(fd_of(say_go), "g", 1);
     return true;
 }
 

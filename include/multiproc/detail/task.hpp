@@ -8,7 +8,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <optional>
 #include <typeinfo>
 
 #include <multiproc/detail/callable.hpp>
@@ -162,24 +161,23 @@ struct TaskRunner {
 
     static void run(TaskRun& task) {
         const InputBuffer fields = task.arguments;
-        std::optional<F> f;
-        f.emplace(CallableCodec<F>::read(task.arguments, task.function));  // if it throws, nothing can be run
+        F f = CallableCodec<F>::read(task.arguments, task.function);  // if it throws, nothing can be run
         for (std::uint32_t item = 0; item < task.count; ++item) {
             try {
                 Storage arguments = read_item(task);
-                if (!f) {
+                if constexpr (Called::pure) {
+                    run_item(task, f, arguments);
+                } else {
+                    // A call may change it, so each item gets a fresh one, as if it had been sent alone.
                     InputBuffer in = fields;
-                    f.emplace(CallableCodec<F>::read(in, task.function));
+                    F fresh = CallableCodec<F>::read(in, task.function);
+                    run_item(task, fresh, arguments);
                 }
-                run_item(task, *f, arguments);
             } catch (...) {
-                if constexpr (!Called::pure) f.reset();
                 task.item_failed();
                 continue;
             }
             task.item_done();
-            // A callable that a call may change is made anew for each item, as if the item had been sent alone.
-            if constexpr (!Called::pure) f.reset();
         }
     }
 
