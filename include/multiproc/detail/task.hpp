@@ -161,7 +161,8 @@ struct TaskRunner {
 
     static void run(TaskRun& task) {
         const InputBuffer fields = task.arguments;
-        F f = CallableCodec<F>::read(task.arguments, task.function);  // if it throws, nothing can be run
+        [[maybe_unused]] F f =
+            CallableCodec<F>::read(task.arguments, task.function);  // if it throws, nothing can be run
         for (std::uint32_t item = 0; item < task.count; ++item) {
             try {
                 Storage arguments = read_item(task);
