@@ -54,7 +54,10 @@ bool is_single_threaded() noexcept {
 class Server {
 public:
     explicit Server(Bootstrap bootstrap);
+    // Returns in a child, with its bootstrap.
     Bootstrap run();
+    // In a child: what tells it to go on.
+    Handle take_go() noexcept { return std::move(go_); }
 
 private:
     struct Client {
@@ -77,6 +80,7 @@ private:
     pid_t owner_;
     Handle owner_end_;
     Handle door_inside_, door_;
+    Handle go_;
     Handle ended_reader_, ended_writer_;
     std::vector<std::shared_ptr<Client>> clients_;
     std::map<pid_t, std::weak_ptr<Client>> children_;
@@ -254,11 +258,7 @@ std::optional<Bootstrap> Server::fork_for(const std::shared_ptr<Client>& client,
         if (pid == 0) {
             block.keep();  // until settle has put the dispositions back
             std::size_t next = 0;
-            // The server may be killed after the fork and before its reply, and the client then asks the next server
-            // for the same child: the one whose reply arrived is told to go on.
-            char go = 0;
-            if (retry([&] { return ::read(fd_of(descriptors[next]), &go, 1); }) != 1) exit_now(0);
-            descriptors[next++].reset();
+            go_ = std::move(descriptors[next++]);
             Bootstrap bootstrap;
             bootstrap.parent_pid = static_cast<std::uint32_t>(client->pid);
             bootstrap.parent = std::move(descriptors[next++]);
@@ -299,8 +299,18 @@ std::optional<Bootstrap> Server::fork_for(const std::shared_ptr<Client>& client,
 
 Bootstrap serve(Bootstrap bootstrap) {
     set_process_name("mp-forkserver");
-    Server server(std::move(bootstrap));
-    return server.run();  // in a child: the server's descriptors are closed on the way out
+    Handle go;
+    {
+        Server server(std::move(bootstrap));
+        bootstrap = server.run();
+        go = server.take_go();
+    }
+    // In a child now, whose copies of the server's descriptors are closed: they would hide the server's end from the client.
+    // The server may have been killed before it could reply, and the client have asked the next one for the same child:
+    // only the one whose reply arrived is told to go on.
+    char byte = 0;
+    if (retry([&] { return ::read(fd_of(go), &byte, 1); }) != 1) exit_now(0);
+    return bootstrap;
 }
 
 }  // namespace multiproc::os::posix
