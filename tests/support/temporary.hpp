@@ -33,13 +33,18 @@ private:
 };
 
 // The whole file, or nothing if there is none.
+// Paths are UTF-8, as in the library.
+inline std::filesystem::path path_of(const std::string& path) {
+    return std::filesystem::path(std::u8string(path.begin(), path.end()));
+}
+
 inline std::string read_file(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
+    std::ifstream file(path_of(path), std::ios::binary);
     return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
 inline void write_file(const std::string& path, const std::string& text) {
-    std::ofstream(path, std::ios::binary) << text;
+    std::ofstream(path_of(path), std::ios::binary) << text;
 }
 
 }  // namespace multiproc::test
