@@ -112,23 +112,21 @@ TEST_F(PoolCrash, ItemsThatAChunkHadFinishedAreNotRunAgain) {
     EXPECT_EQ(counts, std::vector<int>(20, 1));
 }
 
+int announce_and_wait(const std::string& begun, const std::string& gate) {
+    mp::test::open_gate(begun);
+    return mp::test::pass_gate(gate, 1);
+}
+
 TEST_F(PoolCrash, AWorkerKilledFromOutsideFailsWhatItWasRunning) {
     mp::Pool pool(2);
-    const mp::test::Gate gate;
-    const mp::AsyncResult<int> waiting = pool.apply_async(mp::test::pass_gate, gate.path(), 1);
-    const mp::test::Gate begun;
-    const mp::AsyncResult<std::uint32_t> pid = pool.apply_async(
-        [](const std::string& here, const std::string& wait_for) {
-            mp::test::open_gate(here);
-            mp::test::Gate::await(wait_for);
-            return mp::current_process().pid;
-        },
-        begun.path(), gate.path());
-    ASSERT_TRUE(begun.await());
+    const mp::test::Gate never, first_begun, second_begun;
+    const mp::AsyncResult<int> first = pool.apply_async(announce_and_wait, first_begun.path(), never.path());
+    const mp::AsyncResult<int> second = pool.apply_async(announce_and_wait, second_begun.path(), never.path());
+    ASSERT_TRUE(first_begun.await());
+    ASSERT_TRUE(second_begun.await());
     for (const std::uint32_t worker : pool.worker_pids()) mp::test::kill_process(worker);
-    EXPECT_THROW(waiting.get(), mp::WorkerDied);
-    EXPECT_THROW(pid.get(), mp::WorkerDied);
-    gate.open();
+    EXPECT_THROW(first.get(), mp::WorkerDied);
+    EXPECT_THROW(second.get(), mp::WorkerDied);
     expect_whole(pool);
 }
 
