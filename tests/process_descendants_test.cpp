@@ -172,9 +172,11 @@ TEST_F(ProcessDescendants, open_handles_of_a_child_do_not_grow_with_its_siblings
         all.back().start();
     }
     gate.open();
-    const std::size_t first = all.front().result();
-    // Places to sleep that the parent has come to use meanwhile may count.
-    for (auto& p : all) EXPECT_LE(p.result(), first + 2 * mp::test::kept_handles_per_sleeper());
+    std::vector<std::size_t> counts;
+    for (auto& p : all) counts.push_back(p.result());
+    // On Windows the system opens and closes some of its own at any time.
+    const auto [least, most] = std::ranges::minmax(counts);
+    EXPECT_LT(most - least, all.size() / 2);
 }
 
 }  // namespace

@@ -10,6 +10,10 @@
 
 namespace multiproc::test {
 
+inline std::filesystem::path from_utf8(const std::string& text) {
+    return std::filesystem::path(std::u8string(text.begin(), text.end()));
+}
+
 class TemporaryDirectory {
 public:
     TemporaryDirectory() {
@@ -26,7 +30,11 @@ public:
     }
 
     const std::filesystem::path& path() const noexcept { return path_; }
-    std::string file(const std::string& name) const { return (path_ / name).string(); }
+    // In UTF-8, as the library takes paths.
+    std::string file(const std::string& name) const {
+        const std::u8string text = (path_ / from_utf8(name)).u8string();
+        return {text.begin(), text.end()};
+    }
 
 private:
     std::filesystem::path path_;
