@@ -25,6 +25,11 @@ if(MULTIPROC_SANITIZE)
     add_link_options(-fsanitize=${MULTIPROC_SANITIZE})
     if(MULTIPROC_SANITIZE MATCHES "undefined")
         add_compile_options(-fno-sanitize-recover=undefined)
+        # GCC's check of vptrs reads std::system_error's type name through the system, which fails where a test has used
+        # up all descriptors, and then reports nonsense.
+        if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+            add_compile_options(-fno-sanitize=vptr)
+        endif()
     endif()
 endif()
 

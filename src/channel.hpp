@@ -31,7 +31,8 @@ struct ControlBlock {
     std::uint64_t magic;
     std::uint64_t size;  // of the whole segment
     Role role;
-    std::uint32_t process_index;  // in the runtime
+    std::uint32_t process_index;       // in the runtime's table
+    std::uint32_t process_generation;  // of that entry
     std::uint32_t parent_pid;
     std::uint32_t child_slot;   // where the child sleeps
     std::uint32_t waiter_slot;  // where threads of the parent sleep, see Doorbell

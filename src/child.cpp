@@ -26,16 +26,16 @@ StartInfo start_info(const ChildOptions& options) {
 // Gives the runtime's entry back unless the child came to life.
 class PendingEntry {
 public:
-    explicit PendingEntry(Runtime& runtime) : runtime_(runtime), index_(runtime.add_process()) {}
+    explicit PendingEntry(Runtime& runtime) : runtime_(runtime), process_(runtime.add_process()) {}
     ~PendingEntry() {
-        if (pending_) runtime_.remove_process(index_);
+        if (pending_) runtime_.remove_process(process_);
     }
-    std::uint32_t index() const noexcept { return index_; }
+    Runtime::ProcessRef process() const noexcept { return process_; }
     void keep() noexcept { pending_ = false; }
 
 private:
     Runtime& runtime_;
-    std::uint32_t index_;
+    Runtime::ProcessRef process_;
     bool pending_ = true;
 };
 
@@ -57,10 +57,12 @@ void Child::start(ChildOptions options) {
 
     exit_->channel = Channel::create(options.role, options.sizes, start_info(options));
     Channel& channel = exit_->channel;
-    channel.control().process_index = exit_->process_index = entry.index();
+    exit_->process = entry.process();
+    channel.control().process_index = exit_->process.index;
+    channel.control().process_generation = exit_->process.generation;
     channel.control().waiter_slot = options.waiter_slot;
     channel.control().service_slot = options.service_slot;
-    channel.set_child_slot(runtime.claim_slot(entry.index()));
+    channel.set_child_slot(runtime.claim_slot(exit_->process.index));
     tasks_ = channel.task_parent();
     results_ = channel.result_parent();
     exit_->on_exit = std::move(options.on_exit);
@@ -100,7 +102,7 @@ void Child::ended(const std::shared_ptr<Exit>& exit, ExitStatus status) noexcept
     // own word counts. A death by signal that nobody saw stays unknown.
     if (status.kind() == ExitStatus::Kind::unknown) status = exit->channel.said_exit();
     exit->status = status;
-    Runtime::get().remove_process(exit->process_index);
+    Runtime::get().remove_process(exit->process);
     const std::function<void()> on_exit = std::move(exit->on_exit);
     exit->done.store(true, std::memory_order_release);
     if (on_exit) on_exit();
@@ -108,7 +110,7 @@ void Child::ended(const std::shared_ptr<Exit>& exit, ExitStatus status) noexcept
 
 std::optional<std::uint64_t> Child::send(const CallMessage& message) {
     const std::size_t modules = round_up_to_cell(message.task->modules.size());
-    const std::size_t inline_bytes = message.lease != nullptr ? 0 : message.prefix.size() + message.bytes.size();
+    const std::size_t inline_bytes = message.lease != nullptr ? 0 : message.prefix.size() + message.items.size();
     const std::size_t size = sizeof(CallRecord) + modules + inline_bytes;
     std::byte* place = tasks_.reserve(size);
     if (place == nullptr) return std::nullopt;
@@ -122,16 +124,21 @@ std::optional<std::uint64_t> Child::send(const CallMessage& message) {
     call.signature = message.task->signature;
     call.count = message.count;
     call.modules = static_cast<std::uint32_t>(message.task->modules.size());
-    call.bytes = inline_bytes;
-    if (message.lease != nullptr) call.segment = known_segments_.refer(*message.lease, message.lease_bytes, *link_);
+    call.prefix = message.prefix.size();
+    call.items = message.items.size();
+    if (message.lease != nullptr) {
+        const std::byte* const end = message.items.data() + message.items.size();
+        call.segment =
+            known_segments_.refer(*message.lease, static_cast<std::size_t>(end - message.lease->data()), *link_);
+    }
 
     std::memcpy(place, &call, sizeof call);
     if (modules != 0) std::memcpy(place + sizeof call, message.task->modules.data(), message.task->modules.size());
     if (inline_bytes != 0) {
         std::byte* arguments = place + sizeof call + modules;
         if (!message.prefix.empty()) std::memcpy(arguments, message.prefix.data(), message.prefix.size());
-        if (!message.bytes.empty())
-            std::memcpy(arguments + message.prefix.size(), message.bytes.data(), message.bytes.size());
+        if (!message.items.empty())
+            std::memcpy(arguments + message.prefix.size(), message.items.data(), message.items.size());
     }
     const std::uint64_t position = tasks_.push(size);
     wake();

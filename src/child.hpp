@@ -13,6 +13,7 @@
 
 #include "channel.hpp"
 #include "os.hpp"
+#include "runtime.hpp"
 #include "segment_cache.hpp"
 #include "task_ref.hpp"
 
@@ -41,9 +42,8 @@ struct CallMessage {
     std::uint64_t id = 0;
     std::uint32_t count = 1;
     std::span<const std::byte> prefix;    // the callable's fields
-    std::span<const std::byte> bytes;     // the arguments
-    const SegmentLease* lease = nullptr;  // or where all of that is
-    std::size_t lease_bytes = 0;
+    std::span<const std::byte> items;     // the arguments
+    const SegmentLease* lease = nullptr;  // where both of them are, if that is a segment: the fields at its begin
 };
 
 class Child {
@@ -81,7 +81,7 @@ private:
     // Shared with the call that reports the end, which may come after this object is gone.
     struct Exit {
         Channel channel;
-        std::uint32_t process_index = 0;
+        Runtime::ProcessRef process{};
         std::atomic<bool> done{false};
         ExitStatus status;
         std::function<void()> on_exit;
@@ -95,7 +95,7 @@ private:
     TaskRingParent tasks_;
     ResultRingParent results_;
     SegmentPeer known_segments_;
-    SegmentStore segments_;
+    SegmentStore segments_{os::Segment::Access::read_write};  // a segment is given back through its head
 };
 
 }  // namespace multiproc

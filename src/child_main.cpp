@@ -77,12 +77,15 @@ private:
             const ResolvedTask& task = resolver_.resolve(call, modules);
             results_.set_task_name(task.name);
             std::shared_ptr<os::Segment> segment;  // kept mapped while the task reads from it
+            const std::byte* fields = place + round_up_to_cell(call.modules);
+            const std::byte* items = fields + call.prefix;
             if (call.head.kind == RecordKind::call_in_segment) {
                 segment = segments_.open(call.segment, *end_.link);
-                results_.arguments = InputBuffer({segment->data() + segment_payload, call.segment.bytes});
-            } else {
-                results_.arguments = InputBuffer({place + round_up_to_cell(call.modules), call.bytes});
+                fields = segment->data() + segment_payload;
+                items = fields + (call.segment.bytes - call.items);
             }
+            results_.fields = InputBuffer({fields, static_cast<std::size_t>(call.prefix)});
+            results_.arguments = InputBuffer({items, static_cast<std::size_t>(call.items)});
             results_.function = task.function;
             task.descriptor->run(results_);
         } catch (...) {
@@ -94,7 +97,8 @@ private:
     ChildEnd end_;
     TaskRingWorker tasks_;
     ResultWriter results_;
-    SegmentStore segments_;
+    // Read only: workers of a pool share these segments, and one that scribbles must not spoil the others' arguments.
+    SegmentStore segments_{os::Segment::Access::read};
     TaskResolver resolver_;
     bool spins_;
 };

@@ -64,7 +64,7 @@ std::size_t open_handle_count();
 
 // ---- shared_memory.cpp: anonymous shared memory ---------------------------------------------------------------------
 
-// A piece of shared memory without a name, mapped here for reading and writing. It is gone with its last handle and
+// A piece of shared memory without a name, mapped here. It is gone with its last handle and
 // mapping, however its users ended. New memory is zeroed.
 class Segment {
 public:
@@ -78,7 +78,9 @@ public:
     // Maps what another process created. A handle that is no shared memory of at least `size` bytes, or that its
     // creator could still cut shorter (a later access would then be a bus error here), is refused with
     // std::errc::bad_message.
-    static Segment adopt(Handle handle, std::size_t size);
+    // With Access::read a write through the mapping ends this process.
+    enum class Access : std::uint8_t { read, read_write };
+    static Segment adopt(Handle handle, std::size_t size, Access access = Access::read_write);
 
     std::byte* data() const noexcept { return data_; }
     std::size_t size() const noexcept { return size_; }
@@ -248,6 +250,7 @@ std::size_t cpu_count();
 std::uint32_t current_pid() noexcept;
 // When the process started, in a unit of the system; together with the pid it names a process for good. 0 if unknown.
 std::uint64_t start_time(std::uint32_t pid) noexcept;
+// A start time of 0 means that any process with this pid will do.
 bool is_running(std::uint32_t pid, std::uint64_t start_time) noexcept;
 std::size_t thread_count();
 // Readable form of a compiler's type name.

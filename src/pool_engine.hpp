@@ -135,9 +135,8 @@ private:
     void handle_exits();
     void bury(Worker& worker);
     void salvage(Worker& worker);
-    void fail_running(Worker& worker, std::deque<Dispatch>& lost);
-    void requeue(std::deque<Dispatch> lost);
-    std::shared_ptr<const ItemBlock> rest_of(Batch& batch);
+    void fail_running(Worker& worker);
+    void requeue(Worker& worker);
     void note_failed_start(const Worker& worker);
     void replace_missing(std::unique_lock<std::mutex>& lock);
     void break_pool(const std::string& why);

@@ -173,7 +173,7 @@ PoolEngine::Worker* PoolEngine::pick_worker() {
 
 // How many items of the batch go to a worker at once.
 std::uint32_t PoolEngine::chunk_of(const Batch& batch) const {
-    if (batch.block->is_spilled() || batch.call->is_internal) return batch.count;  // one message
+    if (batch.call->is_internal) return batch.count;
     const CallState& call = *batch.call;
     double chunk = 1;
     if (call.chunk_size != 0) {
@@ -202,24 +202,18 @@ bool PoolEngine::dispatch(Worker& worker, Batch& batch) {
             std::min<std::uint64_t>(count, settings_.max_tasks_per_worker - worker.assigned));
     }
     std::size_t end = batch.offset;
-    CallMessage message;
-    if (block.is_spilled()) {
-        count = batch.count;  // one message
-        end = block.size;
-        message.lease = &block.lease;
-        message.lease_bytes = block.size;
-    } else {
-        std::uint32_t fitting = 0;
-        while (fitting < count) {
-            const std::size_t next = block.next(end);
-            if (fitting != 0 && next - batch.offset > inline_limit) break;
-            end = next;
-            ++fitting;
-        }
-        count = fitting;
-        message.prefix = {block.data(), block.prefix};
-        message.bytes = {block.data() + batch.offset, end - batch.offset};
+    std::uint32_t fitting = 0;
+    while (fitting < count) {
+        const std::size_t next = block.next(end);
+        if (fitting != 0 && !block.is_spilled() && next - batch.offset > inline_limit) break;
+        end = next;
+        ++fitting;
     }
+    count = fitting;
+    CallMessage message;
+    message.prefix = {block.data(), block.prefix};
+    message.items = {block.data() + batch.offset, end - batch.offset};
+    if (block.is_spilled()) message.lease = &block.lease;
     message.task = call.task.get();
     message.id = next_id_;
     message.count = count;
@@ -238,12 +232,12 @@ bool PoolEngine::dispatch(Worker& worker, Batch& batch) {
     sent.expected = call.stats != nullptr ? call.stats->nanoseconds_per_item * count : 0;
     worker.ahead += sent.expected;
     if (!call.is_internal) worker.assigned += count;
-    if (block.is_spilled()) --call.waiting_segments;
     worker.in_flight.push_back(std::move(sent));
     call.waiting -= std::min<std::uint64_t>(count, call.waiting);
     batch.first += count;
     batch.count -= count;
     batch.offset = end;
+    if (block.is_spilled() && batch.count == 0) --call.waiting_segments;
     if (settings_.max_tasks_per_worker != 0 && !call.is_internal && worker.assigned >= settings_.max_tasks_per_worker)
         retire(worker);
     return true;

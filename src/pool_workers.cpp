@@ -101,9 +101,8 @@ void PoolEngine::handle_exits() {
             early_exits_.push_back(serial);  // it ended before it was installed
             continue;
         }
-        const std::unique_ptr<Worker> worker = std::move(*found);
+        bury(**found);  // still in the list, so that its tasks fail with the others' if this throws
         workers_.erase(found);
-        bury(*worker);
     }
     changed_.notify_all();
 }
@@ -112,22 +111,21 @@ void PoolEngine::handle_exits() {
 void PoolEngine::bury(Worker& worker) {
     drain(worker);
     if (!worker.is_broken) salvage(worker);
-    std::deque<Dispatch> lost = std::move(worker.in_flight);
     const Phase phase = worker.child->phase();
     const bool has_arrived = phase != Phase::launched && phase != Phase::wrong_build;
     const bool is_ready = worker.is_initialised || (!settings_.initializer && has_arrived);
     if (is_ready) {
         failed_starts_ = 0;
-        fail_running(worker, lost);
+        fail_running(worker);
     }
-    requeue(std::move(lost));
+    requeue(worker);
     if (!is_ready && !worker.is_stopping) note_failed_start(worker);
 }
 
 // The item that a dead worker was running has that death as its result.
-void PoolEngine::fail_running(Worker& worker, std::deque<Dispatch>& lost) {
-    if (lost.empty() || lost.front().batch.call->is_internal) return;
-    Dispatch& running = lost.front();
+void PoolEngine::fail_running(Worker& worker) {
+    if (worker.in_flight.empty() || worker.in_flight.front().batch.call->is_internal) return;
+    Dispatch& running = worker.in_flight.front();
     // What a worker that sent nonsense says about its progress is nothing to go by: none of the chunk is run again.
     if (!worker.is_broken && !worker.child->tasks().is_claimed(running.position)) return;
     const std::uint32_t failed = worker.is_broken ? running.batch.count - running.received : 1;
@@ -141,46 +139,22 @@ void PoolEngine::fail_running(Worker& worker, std::deque<Dispatch>& lost) {
     if (call.is_done()) notify_done();
 }
 
-// A message in a segment is sent whole, so what is left of one gets a segment of its own.
-std::shared_ptr<const ItemBlock> PoolEngine::rest_of(Batch& batch) {
-    const ItemBlock& whole = *batch.block;
-    auto rest = std::make_shared<ItemBlock>();
-    rest->prefix = whole.prefix;
-    rest->has_lengths = whole.has_lengths;
-    rest->item_size = whole.item_size;
-    rest->size = whole.prefix + (whole.size - batch.offset);
-    rest->lease = segments_.acquire(rest->size);
-    std::memcpy(rest->lease.data(), whole.data(), whole.prefix);
-    std::memcpy(rest->lease.data() + whole.prefix, whole.data() + batch.offset, whole.size - batch.offset);
-    batch.offset = rest->prefix;
-    return rest;
-}
-
 // Puts what has no result back to the front of the queue, in its old order.
-void PoolEngine::requeue(std::deque<Dispatch> lost) {
-    for (auto dispatch = lost.rbegin(); dispatch != lost.rend(); ++dispatch) {
-        Batch batch = std::move(dispatch->batch);
+void PoolEngine::requeue(Worker& worker) {
+    for (; !worker.in_flight.empty(); worker.in_flight.pop_back()) {
+        const Dispatch& dispatch = worker.in_flight.back();
+        Batch batch = dispatch.batch;
         if (batch.call->is_internal) continue;
-        for (std::uint32_t i = 0; i < dispatch->received; ++i) batch.offset = batch.block->next(batch.offset);
-        batch.first += dispatch->received;
-        batch.count -= dispatch->received;
+        for (std::uint32_t i = 0; i < dispatch.received; ++i) batch.offset = batch.block->next(batch.offset);
+        batch.first += dispatch.received;
+        batch.count -= dispatch.received;
         if (batch.count == 0) continue;
         if (state_ != State::running && state_ != State::closing) {  // nobody will come for it
             batch.call->fail(std::make_exception_ptr(BrokenPool(broken_text_)));
             notify_done();
             continue;
         }
-        if (batch.block->is_spilled()) {
-            try {
-                if (dispatch->received != 0) batch.block = rest_of(batch);
-            } catch (const std::exception&) {  // no room for it: the call fails, the pool goes on
-                outstanding_ -= std::min<std::uint64_t>(batch.count, outstanding_);
-                batch.call->fail(std::current_exception());
-                notify_done();
-                continue;
-            }
-            ++batch.call->waiting_segments;
-        }
+        if (batch.block->is_spilled()) ++batch.call->waiting_segments;
         batch.call->waiting += batch.count;
         pending_.push_front(std::move(batch));
     }

@@ -44,6 +44,7 @@ Sentinel ProcessHandle::sentinel() const {
 }
 void ProcessHandle::set_target(detail::TaskTarget target) { state().set_target(target); }
 OutputBuffer& ProcessHandle::message() { return state().message(); }
+void ProcessHandle::callable_written() noexcept { state().callable_written(); }
 void ProcessHandle::read_result(void (*read)(InputBuffer&, void*), void* context) const {
     state().read_result(read, context);
 }

@@ -101,12 +101,9 @@ void ProcessState::start() {
         const std::shared_ptr<const TaskRef> task = refer(target_);
         call.task = task.get();
         call.id = call_id;
-        if (message_.is_spilled()) {
-            call.lease = &message_.lease();
-            call.lease_bytes = message_.size();
-        } else {
-            call.bytes = message_.bytes();
-        }
+        call.prefix = message_.bytes().first(fields_size_);
+        call.items = message_.bytes().subspan(fields_size_);
+        if (message_.is_spilled()) call.lease = &message_.lease();
         options.method = options_.start_method;
         options.daemon = options_.daemon;
         options.cwd = options_.cwd;
@@ -213,7 +210,7 @@ std::string ProcessState::name() {
 void ProcessState::read_result(void (*read)(InputBuffer&, void*), void* context) {
     await_end(os::never);
     const std::shared_ptr<const Result> result = collect_result();
-    if (result->error) std::rethrow_exception(result->error);
+    if (result->fail) result->fail();
     InputBuffer in(result->segment
                        ? std::span<const std::byte>(result->segment->data() + segment_payload, result->segment_bytes)
                        : std::span<const std::byte>(result->bytes));
@@ -247,13 +244,16 @@ std::shared_ptr<const ProcessState::Result> ProcessState::result_of(Child& child
         // time.
         if ((child.phase() == Phase::launched || child.phase() == Phase::wrong_build) &&
             child.status().kind() == ExitStatus::Kind::exited) {
-            result->error = std::make_exception_ptr(BootstrapError(
-                "multiproc: the child process " + to_string(child.status()) +
-                " before it came to run anything; main() must call multiproc::freeze_support() as its first line, and "
-                "the "
-                "executable must not be replaced while the program runs (the child's standard error says more)"));
+            result->fail = [status = child.status()] {
+                throw BootstrapError("multiproc: the child process " + to_string(status) +
+                                     " before it came to run anything; main() must call multiproc::freeze_support() as "
+                                     "its first line, and the executable must not be replaced while the program runs "
+                                     "(the child's standard error says more)");
+            };
         } else {
-            result->error = std::make_exception_ptr(WorkerDied(child.status(), child.pid(), task_name_));
+            result->fail = [status = child.status(), pid = child.pid(), task = task_name_] {
+                throw WorkerDied(status, pid, task);
+            };
         }
         return result;
     }
@@ -263,8 +263,11 @@ std::shared_ptr<const ProcessState::Result> ProcessState::result_of(Child& child
         if (message.id != call_id || message.first != 0 || message.count != 1)
             throw CodecError("multiproc: the child sent something that is no result");
         if (message.is_error) {
-            InputBuffer in(message.bytes());
-            result->error = decode_exception(in);
+            const std::span<const std::byte> bytes = message.bytes();
+            result->fail = [error = std::vector<std::byte>(bytes.begin(), bytes.end())] {
+                InputBuffer in(error);
+                std::rethrow_exception(decode_exception(in));
+            };
         } else if (message.segment) {
             result->segment = message.segment;
             result->segment_bytes = message.size;
@@ -272,7 +275,9 @@ std::shared_ptr<const ProcessState::Result> ProcessState::result_of(Child& child
             const std::span<const std::byte> bytes = message.bytes();
             result->bytes.assign(bytes.begin(), bytes.end());
         }
-    } catch (...) { result->error = std::current_exception(); }
+    } catch (...) {
+        result->fail = [error = std::current_exception()] { std::rethrow_exception(error); };
+    }
     return result;
 }
 

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -59,6 +60,7 @@ public:
 
     void set_target(TaskTarget target);
     OutputBuffer& message() { return message_; }
+    void callable_written() noexcept { fields_size_ = message_.size(); }
     void read_result(void (*read)(InputBuffer&, void*), void* context);
 
     // Throws ClosedError in a process that did not make this object, and after `close`.
@@ -67,7 +69,7 @@ public:
 private:
     // What came back, as long as somebody may ask for it.
     struct Result {
-        std::exception_ptr error;
+        std::function<void()> fail;  // throws the error anew for each reader, as threads must not share one; else empty
         std::vector<std::byte> bytes;
         std::shared_ptr<os::Segment> segment;
         std::size_t segment_bytes = 0;
@@ -86,6 +88,7 @@ private:
     TaskTarget target_;
     SegmentSource segments_;
     SpillBuffer message_{segments_};
+    std::size_t fields_size_ = 0;  // of the callable, at the message's begin
 
     // Guarded by the registry's mutex.
     bool starting_ = false;

@@ -24,8 +24,7 @@ constexpr std::uint32_t failed_bootstrap_code = 112;
 
 constexpr const char* late_message =
     "multiproc: this process was started as a child, but its main() did not call multiproc::freeze_support()%s. Call "
-    "it "
-    "as the first line of main(), unconditionally.\n";
+    "it as the first line of main(), unconditionally.\n";
 
 std::chrono::seconds arrival_limit() {
     if (const char* text = std::getenv("MULTIPROC_BOOTSTRAP_TIMEOUT")) {
@@ -42,9 +41,10 @@ public:
     ArrivalGuard() {
         if (!os::is_bootstrap_pending()) return;
         waiting_ = true;
-        timer_ = std::thread([this] {
+        // The environment is read here: main may change it while the other thread runs.
+        timer_ = std::thread([this, limit = arrival_limit()] {
             std::unique_lock lock(mutex_);
-            if (!changed_.wait_for(lock, arrival_limit(), [this] { return !waiting_; })) give_up(" in time");
+            if (!changed_.wait_for(lock, limit, [this] { return !waiting_; })) give_up(" in time");
         });
     }
     // main returned, or exit() was called, without coming by.
@@ -136,14 +136,12 @@ void require_reentry() {
     if (os::is_bootstrap_pending()) {
         throw BootstrapError(
             "multiproc: this process is itself a child that has not reached multiproc::freeze_support() yet, so it "
-            "cannot "
-            "start processes; call freeze_support() as the first line of main()");
+            "cannot start processes; call freeze_support() as the first line of main()");
     }
     if (!arrived.load(std::memory_order_acquire) && !has_foreign_executable()) {
         throw BootstrapError(
             "multiproc: call multiproc::freeze_support() as the first line of main() before starting a Process or a "
-            "Pool; "
-            "child processes enter the program there. (Code in a shared library of a foreign program: call "
+            "Pool; child processes enter the program there. (Code in a shared library of a foreign program: call "
             "multiproc::set_executable() instead; test programs: link multiproc::gtest_main.)");
     }
 }
@@ -162,7 +160,7 @@ void run_child(os::Bootstrap bootstrap) {
         std::vector<os::Handle> lot(std::make_move_iterator(bootstrap.handles.begin() + fixed_handles),
                                     std::make_move_iterator(bootstrap.handles.end()));
         Runtime::adopt(os::Segment::adopt(std::move(bootstrap.handles[runtime_handle]), Runtime::segment_size),
-                       std::move(lot), channel.control().process_index);
+                       std::move(lot), {channel.control().process_index, channel.control().process_generation});
         ChildEnd end{std::move(channel), os::HandleLink::adopt(std::move(bootstrap.handles[link_handle])), {}};
         if (end.channel.control().role == Role::pool_worker)
             end.doorbell = os::Segment::adopt(std::move(bootstrap.handles[doorbell_handle]), sizeof(DoorbellPage));

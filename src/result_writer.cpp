@@ -158,12 +158,12 @@ void ResultWriter::grow(std::size_t more) {
         close_record();
         if (item + more <= inline_limit) {
             open(std::max(item + more, smallest_room));
-            std::memcpy(begin_, moving_.data(), item);
+            if (item != 0) std::memcpy(begin_, moving_.data(), item);
             cursor_ = begin_ + item;
             return;
         }
         lease_ = segments_.acquire(item + more + 4096);
-        std::memcpy(lease_.data(), moving_.data(), item);
+        if (item != 0) std::memcpy(lease_.data(), moving_.data(), item);
         send_each_ = true;
     }
     begin_ = lease_.data();

@@ -56,9 +56,9 @@ struct CallRecord {
     std::uint64_t signature;
     std::uint32_t count;
     std::uint32_t modules;  // bytes of module names behind the record; 0: everything is in the executable
-    std::uint64_t bytes;    // of the arguments behind that, or `segment.bytes`
-    SegmentRef segment;
-    std::uint64_t unused;
+    std::uint64_t prefix;   // bytes of the callable's fields behind that...
+    std::uint64_t items;    // ... and of the arguments behind those
+    SegmentRef segment;  // for a call in a segment: the fields are at its begin, the arguments at the end of its bytes
 };
 
 struct ResultRecord {

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "os.hpp"
@@ -17,11 +18,17 @@ namespace multiproc {
 
 class Runtime {
 public:
+    // An entry of the process table, and which of its users in turn is meant.
+    struct ProcessRef {
+        std::uint32_t index;
+        std::uint32_t generation;
+    };
+
     // This process's runtime; created by the first call in a program. In a copy of the process that the host forked on
     // its own it is created anew: such a copy is a program of its own. Thread-safe. Throws std::system_error.
     static Runtime& get();
-    // In a child: takes over what the bootstrap handed down. `self` is this process's index.
-    static void adopt(os::Segment segment, std::vector<os::Handle> lot_handles, std::uint32_t self);
+    // In a child: takes over what the bootstrap handed down. `self` is this process's entry.
+    static void adopt(os::Segment segment, std::vector<os::Handle> lot_handles, ProcessRef self);
     static constexpr std::size_t segment_size = 256 * 1024;
 
     // What a child needs for `adopt`: the segment, then the parking lot's handles.
@@ -30,11 +37,11 @@ public:
     std::uint32_t self() const noexcept { return self_; }
 
     // An entry for a process about to be started. Throws StartError when the table is full.
-    std::uint32_t add_process();
+    ProcessRef add_process();
     // Records who lives behind the entry. Called by the process itself.
-    void enter(std::uint32_t index) noexcept;
+    void enter(ProcessRef process) noexcept;
     // The process has ended: its entry and its slots are free again.
-    void remove_process(std::uint32_t index) noexcept;
+    void remove_process(ProcessRef process) noexcept;
 
     // A parking slot for a thread of process `owner`. Throws StartError when all are in use.
     std::uint32_t claim_slot(std::uint32_t owner);
@@ -48,7 +55,8 @@ private:
     struct Tables;
     Runtime(os::Segment segment, std::unique_ptr<os::ParkingLot> lot);
     Tables& tables() const noexcept;
-    std::uint32_t find_process_entry() noexcept;
+    std::optional<ProcessRef> find_process_entry() noexcept;
+    void clear_entry(std::uint32_t index, std::uint64_t seen) noexcept;
     std::uint32_t find_slot(std::uint32_t owner) noexcept;
     void sweep() noexcept;
 

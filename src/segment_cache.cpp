@@ -59,7 +59,7 @@ std::shared_ptr<os::Segment> SegmentStore::open(const SegmentRef& ref, os::Handl
     std::shared_ptr<os::Segment> segment;
     if (ref.has_handle != 0) {
         segment = std::make_shared<os::Segment>(
-            os::Segment::adopt(link.receive(ref.token), static_cast<std::size_t>(ref.size)));
+            os::Segment::adopt(link.receive(ref.token), static_cast<std::size_t>(ref.size), access_));
         segment->drop_handle();  // thousands of results may be kept at once
         if (ref.place < segment_places) places_[ref.place] = segment;
     } else if (ref.place < segment_places) {

@@ -68,11 +68,13 @@ private:
 
 class SegmentStore {
 public:
+    explicit SegmentStore(os::Segment::Access access) noexcept : access_(access) {}
     // The segment that `ref` is about. Throws std::system_error or CodecError if there is no such segment or it is
     // shorter than the message.
     std::shared_ptr<os::Segment> open(const SegmentRef& ref, os::HandleLink& link);
 
 private:
+    const os::Segment::Access access_;
     std::array<std::shared_ptr<os::Segment>, segment_places> places_;
 };
 

@@ -80,4 +80,25 @@ TEST(OsSegment, NothingIsNotASegment) {
 }
 
 }  // namespace
+TEST(OsSegment, CanBeMappedForReadingOnly) {
+    const Segment first = Segment::create(4096);
+    const Segment second = Segment::adopt(duplicate(first.handle()), 4096, Segment::Access::read);
+    first.data()[17] = std::byte{42};
+    EXPECT_EQ(second.data()[17], std::byte{42});
+}
+
+OS_CHILD(writes_where_it_may_only_read) {
+    const Segment segment = Segment::create(4096);
+    const Segment view = Segment::adopt(duplicate(segment.handle()), 4096, Segment::Access::read);
+    args.stage.words[0] = 1;
+    *reinterpret_cast<volatile std::byte*>(view.data()) = std::byte{1};
+    return 0;
+}
+
+TEST(OsSegment, AWriteToOneMappedForReadingEndsTheProcess) {
+    TestChild child(StartMethod::spawn, "writes_where_it_may_only_read");
+    EXPECT_NE(child.wait(), ExitStatus::exited(0));
+    EXPECT_EQ(child.word(0), 1u);
+}
+
 }  // namespace multiproc::os::test

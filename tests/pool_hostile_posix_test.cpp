@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <fstream>
 #include <random>
+#include <span>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -54,5 +55,25 @@ void expect_harmless(std::size_t from) {
 TEST_F(PoolHostile, NonsenseInTheWholeChannelCostsAnErrorOnly) { expect_harmless(0); }
 
 TEST_F(PoolHostile, NonsenseInTheRingsCostsAnErrorOnly) { expect_harmless(4096); }
+
+// Whether the arguments lie in shared memory that this worker cannot write to. (Where a system has no /proc: true.)
+bool has_readonly_segment(std::span<const double> numbers) {
+    std::ifstream maps("/proc/self/maps");
+    if (!maps) return true;
+    for (std::string line; std::getline(maps, line);) {
+        std::uintptr_t begin = 0, end = 0;
+        char dash = 0;
+        std::string access;
+        std::istringstream(line) >> std::hex >> begin >> dash >> end >> access;
+        if (access == "r--s" && end - begin >= numbers.size_bytes()) return true;
+    }
+    return false;
+}
+
+// They are shared by all workers, so one that scribbles must not reach the others' arguments.
+TEST_F(PoolHostile, LargeArgumentsCannotBeWrittenByWorkers) {
+    mp::Pool pool(2);
+    EXPECT_TRUE(pool.apply(has_readonly_segment, std::vector<double>(100'000)));
+}
 
 }  // namespace

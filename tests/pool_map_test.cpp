@@ -258,4 +258,19 @@ TEST_F(PoolMap, BigResultsThatNobodyReadsDoNotHoldUpTheOthers) {
     EXPECT_EQ(unread.back().get().size(), 1'000u);
 }
 
+std::uint32_t pid_of(const std::string& item) { return item.empty() ? 0 : mp::current_process().pid; }
+
+// Two of these do not fit one message of the ring, but were they sent together they would be one message in a segment.
+TEST_F(PoolMap, ItemsOfMiddlingSizeAreSentOneByOneIfAskedTo) {
+    mp::Pool pool({.workers = 2, .max_tasks_per_worker = 1});
+    std::vector<std::string> input;
+    for (int i = 0; i < 4; ++i) {
+        input.emplace_back(10'000, 'a');
+        input.emplace_back(25'000, 'b');
+    }
+    std::vector<std::uint32_t> pids = pool.map(pid_of, input, 1);
+    std::ranges::sort(pids);
+    EXPECT_EQ(std::ranges::adjacent_find(pids), pids.end()) << "a worker got two items";
+}
+
 }  // namespace

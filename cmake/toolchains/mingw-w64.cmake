@@ -16,11 +16,6 @@ set(CMAKE_CROSSCOMPILING_EMULATOR "${CMAKE_CURRENT_LIST_DIR}/../../scripts/lib/w
 set(CMAKE_FIND_ROOT_PATH /usr/x86_64-w64-mingw32)
 include("${CMAKE_CURRENT_LIST_DIR}/../HostHeaders.cmake")
 multiproc_host_headers("${CMAKE_BINARY_DIR}/host-headers")
-# Boost says <Windows.h>, which a case-sensitive file system does not find.
-set(host_include "${CMAKE_BINARY_DIR}/host-headers/include")
-if(EXISTS "${host_include}" AND NOT EXISTS "${host_include}/Windows.h")
-    file(WRITE "${host_include}/Windows.h" "#include <windows.h>\n")
-endif()
 
 set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
 set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)

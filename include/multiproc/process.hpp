@@ -147,6 +147,7 @@ protected:
     void set_target(detail::TaskTarget target);
     /// Where callable and arguments are written after that.
     OutputBuffer& message();
+    void callable_written() noexcept;
     template <class R>
     R read_value() const {
         if constexpr (std::is_void_v<R>) {
@@ -197,6 +198,7 @@ public:
         const typename Task::Function function(std::forward<F>(f));
         set_target(Task::target(function));
         Task::write_callable(message(), function);
+        callable_written();
         Task::write_item(message(), std::forward<Args>(args)...);
     }
 

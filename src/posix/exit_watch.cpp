@@ -260,11 +260,11 @@ std::optional<ExitStatus> ExitWatch::try_reap(Watched& child, bool end_seen) {
 }
 
 void ExitWatch::run() noexcept {
-    std::vector<pollfd> entries;
-    std::vector<std::shared_ptr<Watched>> polled;
-    std::vector<std::shared_ptr<ServerConnection>> polled_servers;
-    std::vector<Report> reports;  // empty at the beginning of each round
-    bool ending = false;          // the pipe of a child is closed, its status not there yet
+    std::vector<pollfd>& entries = work_.entries;
+    std::vector<std::shared_ptr<Watched>>& polled = work_.children;
+    std::vector<std::shared_ptr<ServerConnection>>& polled_servers = work_.servers;
+    std::vector<Report>& reports = work_.reports;  // empty at the beginning of each round
+    bool ending = false;                           // the pipe of a child is closed, its status not there yet
     for (;;) {
         bool inexact = false;
         {

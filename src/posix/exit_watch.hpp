@@ -1,6 +1,7 @@
 // Learning of the ends of children.
 #pragma once
 
+#include <poll.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 
@@ -110,6 +111,16 @@ private:
     bool stop_ = false;
     bool is_running_ = false;
     std::condition_variable began_;
+
+    // What the thread works on. Not on its stack, so that in a copy made by fork, which has no such thread, a leak
+    // checker still finds it.
+    struct Work {
+        std::vector<pollfd> entries;
+        std::vector<std::shared_ptr<Watched>> children;
+        std::vector<std::shared_ptr<ServerConnection>> servers;
+        std::vector<Report> reports;
+    };
+    Work work_;
 
     Handle wake_reader_, wake_writer_;
     std::thread thread_;

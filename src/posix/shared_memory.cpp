@@ -80,8 +80,9 @@ bool is_trustworthy(int, const struct stat& facts) {
 
 #endif
 
-std::byte* map(int fd, std::size_t size) {
-    void* const data = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+std::byte* map(int fd, std::size_t size, Segment::Access access = Segment::Access::read_write) {
+    const int protection = access == Segment::Access::read ? PROT_READ : PROT_READ | PROT_WRITE;
+    void* const data = ::mmap(nullptr, size, protection, MAP_SHARED, fd, 0);
     return data == MAP_FAILED ? nullptr : static_cast<std::byte*>(data);
 }
 
@@ -119,14 +120,14 @@ Segment Segment::create(std::size_t size) {
     return Segment(std::move(memory), data, size);
 }
 
-Segment Segment::adopt(Handle handle, std::size_t size) {
+Segment Segment::adopt(Handle handle, std::size_t size, Access access) {
     struct stat facts {};
     const int fd = fd_of(handle);
     if (!handle || !is_possible(size) || ::fstat(fd, &facts) != 0 || !is_trustworthy(fd, facts) || facts.st_size < 0 ||
         static_cast<std::size_t>(facts.st_size) < size) {
         fail("this is no shared memory of the expected size", EBADMSG);
     }
-    std::byte* const data = map(fd, size);
+    std::byte* const data = map(fd, size, access);
     if (data == nullptr) {
         // A descriptor that is not open for reading and writing is a peer's fault, anything else this machine's.
         fail("mmap", errno == EACCES || errno == EPERM || errno == ENODEV ? EBADMSG : errno);

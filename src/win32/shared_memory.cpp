@@ -24,8 +24,9 @@ namespace {
 // Unmaps on failure only.
 class View {
 public:
-    View(HANDLE section, std::size_t size) noexcept
-        : address_(MapViewOfFile(section, FILE_MAP_READ | FILE_MAP_WRITE, 0, 0, size)) {}
+    View(HANDLE section, std::size_t size, Segment::Access access = Segment::Access::read_write) noexcept
+        : address_(MapViewOfFile(
+              section, access == Segment::Access::read ? FILE_MAP_READ : FILE_MAP_READ | FILE_MAP_WRITE, 0, 0, size)) {}
     View(const View&) = delete;
     View& operator=(const View&) = delete;
     ~View() {
@@ -72,20 +73,21 @@ Segment Segment::create(std::size_t size) {
     return Segment(std::move(handle), view.release(), size);
 }
 
-Segment Segment::adopt(Handle handle, std::size_t size) {
+Segment Segment::adopt(Handle handle, std::size_t size, Access access) {
     if (!is_object(handle.raw()) || size == 0) refuse("not a handle to shared memory");
     // The system maps no view that is longer than its section, so this is the check of the size already (in pages: the
     // rest of the last page is there for everybody).
-    View view(native(handle.raw()), size);
+    View view(native(handle.raw()), size, access);
     if (view.address() == nullptr) {
         if (GetLastError() == ERROR_NOT_ENOUGH_MEMORY) throw_last_error("cannot map shared memory");
         refuse("not shared memory of the promised size");
     }
     // Reserved pages would fault when they are touched, and an image or a file is not what a peer of ours sends.
+    const DWORD protection = access == Access::read ? PAGE_READONLY : PAGE_READWRITE;
     MEMORY_BASIC_INFORMATION region{};
     if (VirtualQuery(view.address(), &region, sizeof region) == 0 || region.Type != MEM_MAPPED ||
-        region.State != MEM_COMMIT || region.Protect != PAGE_READWRITE || region.RegionSize < size) {
-        refuse("not shared memory that can be read and written");
+        region.State != MEM_COMMIT || region.Protect != protection || region.RegionSize < size) {
+        refuse("not shared memory of the kind that was promised");
     }
     wchar_t file[1024];
     if (GetMappedFileNameW(GetCurrentProcess(), view.address(), file, 1024) != 0) refuse("a file, not shared memory");

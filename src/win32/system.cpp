@@ -59,10 +59,9 @@ std::uint64_t start_time(std::uint32_t pid) noexcept {
 }
 
 bool is_running(std::uint32_t pid, std::uint64_t start_time) noexcept {
-    if (start_time == 0) return false;  // a process that nobody ever saw
     // A process that ended can still be opened as long as somebody has a handle to it, hence the wait.
     const Handle process = own(OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION | SYNCHRONIZE, FALSE, pid));
-    return process && creation_time(native(process.raw())) == start_time &&
+    return process && (start_time == 0 || creation_time(native(process.raw())) == start_time) &&
            WaitForSingleObject(native(process.raw()), 0) == WAIT_TIMEOUT;
 }
 

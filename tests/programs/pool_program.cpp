@@ -44,7 +44,9 @@ int main(int argc, char** argv) {
         use(static_pool());
         use(early_pool);
     } else if (mode == "leaked") {
-        use(*new mp::Pool(2));
+        static mp::Pool* never_destroyed = nullptr;
+        never_destroyed = new mp::Pool(2);
+        use(*never_destroyed);
     } else if (mode == "exit_with_tasks") {
         for (int i = 0; i < 100; ++i) early_pool.apply_async(mp::test::pass_gate, gate, i);
         print_ready(early_pool);

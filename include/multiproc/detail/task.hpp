@@ -21,7 +21,8 @@ public:
     TaskRun(const TaskRun&) = delete;
     TaskRun& operator=(const TaskRun&) = delete;
 
-    InputBuffer arguments;           ///< the callable's fields, then the items
+    InputBuffer fields;              ///< of the callable
+    InputBuffer arguments;           ///< of the items
     std::uint32_t count = 0;         ///< how many items
     const void* function = nullptr;  ///< the function, where the callable is one
 
@@ -160,9 +161,8 @@ struct TaskRunner {
     using Storage = typename Called::Storage;
 
     static void run(TaskRun& task) {
-        const InputBuffer fields = task.arguments;
-        [[maybe_unused]] F f =
-            CallableCodec<F>::read(task.arguments, task.function);  // if it throws, nothing can be run
+        InputBuffer fields = task.fields;
+        [[maybe_unused]] F f = CallableCodec<F>::read(fields, task.function);  // if it throws, nothing can be run
         for (std::uint32_t item = 0; item < task.count; ++item) {
             try {
                 Storage arguments = read_item(task);
@@ -170,7 +170,7 @@ struct TaskRunner {
                     run_item(task, f, arguments);
                 } else {
                     // A call may change it, so each item gets a fresh one, as if it had been sent alone.
-                    InputBuffer in = fields;
+                    InputBuffer in = task.fields;
                     F fresh = CallableCodec<F>::read(in, task.function);
                     run_item(task, fresh, arguments);
                 }
