@@ -2,18 +2,21 @@
 #include "error_kinds.hpp"
 
 #include <any>
-#include <deque>
+#include <atomic>
 #include <filesystem>
 #include <functional>
 #include <ios>
 #include <memory>
-#include <mutex>
 #include <new>
 #include <optional>
 #include <stdexcept>
 #include <system_error>
 #include <typeinfo>
+#include <utility>
 #include <variant>
+#include <vector>
+
+#include "per_process.hpp"
 
 namespace multiproc::detail {
 namespace {
@@ -54,10 +57,7 @@ public:
     }
 };
 
-const std::error_category& foreign_category() {
-    static const ForeignCategory category;
-    return category;
-}
+const std::error_category& foreign_category() { return of_this_program<ForeignCategory>(); }
 
 struct Code {
     int value;
@@ -135,17 +135,39 @@ ErrorKind worker_died_kind() {
 
 // ---- the registry ----
 
-struct Registry {
-    std::mutex mutex;
-    std::deque<ErrorKind> kinds;  // a kind stays where it is, and stays
-    std::size_t built_in = 0;
+// A list that only grows, without a lock.
+struct Entry {
+    ErrorKind kind;
+    bool is_built_in;
+    std::atomic<Entry*> next{nullptr};
 };
 
-// Never destroyed: threads may still report errors while the program ends.
-Registry& registry() {
-    static Registry* const instance = [] {
-        auto* made = new Registry;
-        made->kinds = {
+class Registry {
+public:
+    Registry() {
+        for (ErrorKind& kind : built_in_kinds()) add(std::move(kind), true);
+    }
+    // Threads may still report errors while the program ends, so it is not destroyed once it is in use.
+    ~Registry() {
+        for (Entry* entry = first_; entry != nullptr;) delete std::exchange(entry, entry->next.load());
+    }
+    Registry(const Registry&) = delete;
+    Registry& operator=(const Registry&) = delete;
+
+    const Entry* first() const noexcept { return first_.load(std::memory_order_acquire); }
+    static const Entry* next(const Entry* entry) noexcept { return entry->next.load(std::memory_order_acquire); }
+
+    void add(ErrorKind kind, bool is_built_in) {
+        auto* const entry = new Entry{std::move(kind), is_built_in};
+        std::atomic<Entry*>* end = &first_;
+        for (Entry* seen = nullptr; !end->compare_exchange_strong(seen, entry, std::memory_order_acq_rel);
+             seen = nullptr)
+            end = &seen->next;
+    }
+
+private:
+    static std::vector<ErrorKind> built_in_kinds() {
+        return {
             text_kind<std::logic_error>("std::logic_error"),
             text_kind<std::domain_error>("std::domain_error"),
             text_kind<std::invalid_argument>("std::invalid_argument"),
@@ -179,37 +201,34 @@ Registry& registry() {
             text_kind<Interrupted>("multiproc::Interrupted"),
             worker_died_kind(),
         };
-        made->built_in = made->kinds.size();
-        return made;
-    }();
-    return *instance;
-}
+    }
+
+    std::atomic<Entry*> first_{nullptr};
+};
 
 }  // namespace
 
 void add_error_kind(ErrorKind kind) {
-    Registry& all = registry();
-    const std::lock_guard lock(all.mutex);
-    for (const ErrorKind& known : all.kinds) {
-        if (known.name != kind.name) continue;
-        if (*known.type == *kind.type) return;
+    Registry& all = of_this_program<Registry>();
+    for (const Entry* known = all.first(); known != nullptr; known = Registry::next(known)) {
+        if (known->kind.name != kind.name) continue;
+        if (*known->kind.type == *kind.type) return;
         throw std::invalid_argument("multiproc: register_error: another type of error has the name \"" + kind.name +
                                     "\"; give this one a name of its own");
     }
-    all.kinds.push_back(std::move(kind));
+    all.add(std::move(kind), false);
 }
 
 std::vector<const ErrorKind*> kinds_of(const std::exception& error) {
-    Registry& all = registry();
+    const Registry& all = of_this_program<Registry>();
     const ErrorKind* best = nullptr;
     const ErrorKind* best_built_in = nullptr;
-    const std::lock_guard lock(all.mutex);
-    for (std::size_t i = 0; i != all.kinds.size(); ++i) {
-        const ErrorKind& kind = all.kinds[i];
+    for (const Entry* known = all.first(); known != nullptr; known = Registry::next(known)) {
+        const ErrorKind& kind = known->kind;
         if (!kind.matches(error)) continue;
         const bool exact = *kind.type == typeid(error);
         const auto improves = [&](const ErrorKind* on) { return !on || exact || on->catches(kind.throw_null); };
-        if (i < all.built_in && improves(best_built_in)) best_built_in = &kind;
+        if (known->is_built_in && improves(best_built_in)) best_built_in = &kind;
         if (improves(best)) best = &kind;
     }
     std::vector<const ErrorKind*> kinds;
@@ -219,10 +238,9 @@ std::vector<const ErrorKind*> kinds_of(const std::exception& error) {
 }
 
 const ErrorKind* kind_named(std::string_view name) {
-    Registry& all = registry();
-    const std::lock_guard lock(all.mutex);
-    for (const ErrorKind& kind : all.kinds) {
-        if (kind.name == name) return &kind;
+    const Registry& all = of_this_program<Registry>();
+    for (const Entry* known = all.first(); known != nullptr; known = Registry::next(known)) {
+        if (known->kind.name == name) return &known->kind;
     }
     return nullptr;
 }

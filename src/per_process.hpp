@@ -1,4 +1,5 @@
-// Objects of which each process has its own, also one that is a copy of another made by fork.
+// Objects that are made when they are first needed, and of which a copy of the process made by fork can rely on having a
+// sound one.
 #pragma once
 
 #include <atomic>
@@ -28,6 +29,20 @@ T& of_this_process() {
         delete fresh;
     }
     return owned->value;
+}
+
+// The `T` of this program, made at the first call and never destroyed. Unlike a local static it is no lock that a copy of
+// the process made by fork could find taken for ever, by a thread that the copy does not have; so `T` should hold none
+// either. Thread-safe: of several first callers one wins.
+template <class T>
+T& of_this_program() {
+    static std::atomic<T*> instance{nullptr};
+    T* known = instance.load(std::memory_order_acquire);
+    if (known != nullptr) return *known;
+    auto* const fresh = new T;
+    if (instance.compare_exchange_strong(known, fresh, std::memory_order_acq_rel)) return *fresh;
+    delete fresh;
+    return *known;
 }
 
 }  // namespace multiproc

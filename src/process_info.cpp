@@ -7,6 +7,7 @@
 
 #include "error_text.hpp"
 #include "os.hpp"
+#include "per_process.hpp"
 
 namespace multiproc {
 namespace {
@@ -21,10 +22,12 @@ struct Identity {
 };
 
 // Never destroyed: asked until the last instruction.
-std::atomic<Identity*>& current_identity() {
-    static std::atomic<Identity*> current{new Identity};
-    return current;
-}
+struct Current {
+    std::atomic<Identity*> identity{new Identity};
+    ~Current() { delete identity.load(); }
+};
+
+std::atomic<Identity*>& current_identity() { return of_this_program<Current>().identity; }
 
 Identity& identity() { return *current_identity().load(std::memory_order_acquire); }
 

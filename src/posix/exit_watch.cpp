@@ -98,6 +98,7 @@ void Watched::signal(int number) noexcept {
     std::unique_lock lock(mutex);
     if (ended) return;
     if (const auto forker = server) {
+        if (asked != SIGKILL) asked = number;
         lock.unlock();
         if (forker->signal(pid, number)) return;
         lock.lock();
@@ -230,6 +231,10 @@ void ExitWatch::orphan_children_of(const ServerConnection* server) {
         if (child->server.get() != server) continue;
         child->server.reset();
         child->orphan = true;
+        // The server may have died with the request unread. One that was signalled already gets it again, which is
+        // better than never.
+        if (child->asked != 0 && is_running(static_cast<std::uint32_t>(child->pid), child->start))
+            ::kill(child->pid, child->asked);
     }
 }
 

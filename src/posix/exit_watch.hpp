@@ -29,6 +29,7 @@ struct Watched {
 
     std::mutex mutex;  // guards what follows, and keeps reaping from coming between check and kill
     std::shared_ptr<ServerConnection> server;  // who forked it and reaps it; null: this process, or nobody any more
+    int asked = 0;                             // the signal that the server was asked to send it, if any
     bool orphan = false;                       // its server is gone
     bool ended = false;
 

@@ -4,6 +4,7 @@
 #include <ctime>
 
 #include "../os.hpp"
+#include "../per_process.hpp"
 #include "platform.hpp"
 
 #if MULTIPROC_LINUX_CALLS
@@ -66,10 +67,7 @@ struct KernelCalls {
     bool complete = wait != nullptr && wait_for != nullptr && wake_any != nullptr;
 };
 
-const KernelCalls& kernel() noexcept {
-    static const KernelCalls calls;
-    return calls;
-}
+const KernelCalls& kernel() { return of_this_program<KernelCalls>(); }
 
 std::atomic<bool> polling_is_forced{false};
 
