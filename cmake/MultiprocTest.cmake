@@ -4,11 +4,15 @@ include(GoogleTest)
 
 set(MULTIPROC_TEST_TIMEOUT 120 CACHE STRING "Seconds after which a test has failed")
 
-# multiproc_discover_tests(<target> PREFIX <text> [ENVIRONMENT <NAME=value>])
+# multiproc_discover_tests(<target> PREFIX <text> [ENVIRONMENT <NAME=value>] [FILTER <as of --gtest_filter>])
 #
 # One CTest test for each of GoogleTest's, found when ctest starts. There are none where nothing can run them.
 function(multiproc_discover_tests target)
-    cmake_parse_arguments(PARSE_ARGV 1 arg "" "PREFIX;ENVIRONMENT" "")
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "PREFIX;ENVIRONMENT;FILTER" "")
+    set(filter)
+    if(arg_FILTER)
+        set(filter TEST_FILTER "${arg_FILTER}")
+    endif()
     set(properties TIMEOUT ${MULTIPROC_TEST_TIMEOUT})
     if(arg_ENVIRONMENT)
         list(APPEND properties ENVIRONMENT ${arg_ENVIRONMENT})
@@ -24,6 +28,7 @@ function(multiproc_discover_tests target)
             ${target}
             TEST_PREFIX ${arg_PREFIX}
             TEST_LIST ${target}_${label}
+            ${filter}
             PROPERTIES ${properties}
             DISCOVERY_MODE PRE_TEST
             DISCOVERY_TIMEOUT 60)

@@ -6,38 +6,19 @@
 #include <cstdint>
 #include <cstring>
 #include <exception>
+#include <functional>
 #include <memory>
+#include <span>
+#include <utility>
 #include <vector>
 
-#include "error_transport.hpp"
+#include <multiproc/detail/pool_client.hpp>
+
 #include "result_record.hpp"
 #include "segment_cache.hpp"
 #include "task_ref.hpp"
 
 namespace multiproc::detail {
-
-// Encoded arguments of some items of a call, kept until the items have results.
-struct ItemBlock {
-    std::unique_ptr<std::byte[]> bytes;  // the callable's fields, then the items
-    std::size_t size = 0;
-    SegmentLease lease;        // or, if that became too large: all of it, in a segment
-    std::size_t prefix = 0;    // bytes of the callable's fields
-    bool has_lengths = false;  // each item begins with its length; else all have `item_size`
-    std::size_t item_size = 0;
-
-    bool is_spilled() const noexcept { return lease.segment != nullptr; }
-    const std::byte* data() const noexcept { return is_spilled() ? lease.data() : bytes.get(); }
-    // The offset behind the item at `offset`.
-    std::size_t next(std::size_t offset) const noexcept {
-        if (!has_lengths) return offset + item_size;
-        // A segment may have been written to by the worker that had it, so its lengths are not trusted.
-        std::uint64_t length = 0;
-        if (size - offset < sizeof length) return size;
-        std::memcpy(&length, data() + offset, sizeof length);
-        if (length > size - offset - sizeof length) return size;
-        return offset + sizeof length + static_cast<std::size_t>(length);
-    }
-};
 
 // How long the items of one task take, learned from results.
 struct TaskStats {
@@ -48,129 +29,163 @@ struct TaskStats {
     }
 };
 
-// Results of up to this many bytes are copied out of the segment they came in.
-inline constexpr std::size_t copied_result = 1024 * 1024;
+// Makes an error anew for everybody who asks: threads must not share one exception object.
+using ErrorMaker = std::function<std::exception_ptr()>;
+template <class E>
+ErrorMaker maker_of(E error) {
+    return [error = std::move(error)] { return std::make_exception_ptr(error); };
+}
 
-class CallState {
-public:
-    // The results of consecutive items.
-    struct Part {
-        std::uint64_t first = 0;
-        std::uint32_t count = 0;
-        std::unique_ptr<std::byte[]> bytes;
-        std::size_t size = 0;
-        std::shared_ptr<os::Segment> segment;
+// Results of consecutive items.
+struct ResultPart {
+    std::uint64_t first = 0;
+    std::uint32_t count = 0;
+    std::unique_ptr<std::byte[]> bytes;
+    std::size_t size = 0;
+    std::shared_ptr<os::Segment> segment;
 
-        Part() = default;
-        Part(Part&&) noexcept = default;
-        Part& operator=(Part&& other) noexcept {
-            release_segment();
-            first = other.first;
-            count = other.count;
-            bytes = std::move(other.bytes);
-            size = other.size;
-            segment = std::move(other.segment);
-            return *this;
-        }
-        ~Part() { release_segment(); }
-        void release_segment() noexcept {
-            if (segment) head_of(*segment).in_use.store(0, std::memory_order_release);  // the worker may reuse it
-            segment.reset();
-        }
-        std::span<const std::byte> view() const noexcept {
-            return {segment ? segment->data() + segment_payload : bytes.get(), size};
-        }
-    };
+    ResultPart() = default;
+    explicit ResultPart(const ResultMessage& message);
+    ResultPart(ResultPart&&) noexcept = default;
+    ResultPart& operator=(ResultPart&& other) noexcept;
+    ~ResultPart() { release_segment(); }
+    void release_segment() noexcept;
+    std::span<const std::byte> view() const noexcept {
+        return {segment ? segment->data() + segment_payload : bytes.get(), size};
+    }
+};
 
-    std::shared_ptr<const TaskRef> task;
-    TaskStats* stats = nullptr;
-    std::size_t chunk_size = 0;          // 0: adaptive
+// What a small single task has no need of.
+struct CallDetails {
+    CallOptions options;
+    bool is_map = false;
+    bool is_internal = false;            // a pool's initializer or finalizer
+    bool is_complete = false;            // all items are written
     std::uint64_t items = 0;             // written so far
     std::uint64_t finished = 0;          // of them with a result or error
     std::uint64_t waiting = 0;           // of them not handed to a worker
     std::uint64_t waiting_segments = 0;  // messages too big for a ring among them
-    bool is_complete = false;            // all items are written
-    bool is_internal = false;            // a pool's initializer or finalizer
 
+    ResultSink sink;  // takes results as they come, in order, instead of `parts`
+    std::uint64_t sunk = 0;
+    std::vector<ResultPart> parts;
+
+    ErrorMaker error;
+    std::uint64_t error_index = 0;
+    os::Clock::time_point begun = os::Clock::now();
+    bool is_reporting = false;  // a report of progress is on its way
+    std::vector<Continuation> continuations;
+};
+
+class CallState {
+public:
+    CallState(PoolEngine& engine, const TaskRef& task) noexcept : engine_(&engine), task_(&task) {}
+    CallState(const CallState&) = delete;
+    CallState& operator=(const CallState&) = delete;
+
+    void retain() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
+    void release() noexcept;
+
+    PoolEngine& engine() const noexcept { return *engine_; }
+    const TaskRef& task() const noexcept { return *task_; }
     bool is_done() const noexcept { return done_.load(std::memory_order_acquire); }
 
-    void add_results(std::uint64_t first, const ResultMessage& message) {
-        Part part;
-        part.first = first;
-        part.count = message.count;
-        part.size = message.size;
-        part.segment = message.segment;  // from here on the part gives it back to the worker
-        finished += message.count;
-        if (is_done()) return;
-        // A middling result is copied, so that the worker has its segment back before anybody asks for the result.
-        if (message.size != 0 && (!part.segment || message.size <= copied_result)) {
-            part.bytes.reset(new std::byte[message.size]);
-            std::memcpy(part.bytes.get(), message.data, message.size);
-            part.release_segment();
-        }
-        parts_.push_back(std::move(part));
-        settle();
+    CallDetails* details() const noexcept { return details_.get(); }
+    CallDetails& need_details() {
+        if (!details_) details_ = std::make_unique<CallDetails>();
+        return *details_;
     }
-    // Item `index` threw; `message` holds the error. Of several errors that of the first item counts.
-    void add_error(std::uint64_t index, const ResultMessage& message) {
-        if (is_first_error(index)) {
-            local_error_ = nullptr;
-            remote_error_.assign(message.bytes().begin(), message.bytes().end());
-        }
-        if (message.segment) head_of(*message.segment).in_use.store(0, std::memory_order_release);
-        finish_failed();
-    }
-    // Item `index` failed in a way that this process knows of.
-    void add_error(std::uint64_t index, std::exception_ptr error) {
-        if (is_first_error(index)) local_error_ = std::move(error);
-        finish_failed();
-    }
-    // All of it fails, now.
-    void fail(std::exception_ptr error) {
-        if (is_done()) return;
-        local_error_ = std::move(error);
-        has_error_ = true;
-        parts_.clear();
+    bool is_internal() const noexcept { return details_ && details_->is_internal; }
+    bool is_map() const noexcept { return details_ && details_->is_map; }
+    const CallOptions& options() const noexcept;
+
+    // The result of a single task that is small enough to be kept here; `size` is at most `small_result`.
+    static constexpr std::size_t small_result = 24;
+    void set_small_result(const std::byte* bytes, std::size_t size) noexcept {
+        std::memcpy(small_, bytes, size);
+        small_size_ = static_cast<std::uint8_t>(size);
         done_.store(true, std::memory_order_release);
     }
-    void complete_input() {
-        is_complete = true;
-        if (!is_done()) settle();
-    }
+    void add_results(std::uint64_t first, const ResultMessage& message);
+    // Item `index` failed. Of several errors that of the first item counts.
+    void add_error(std::uint64_t index, ErrorMaker error);
+    // All of it fails, now.
+    void fail(ErrorMaker error);
+    void complete_input();
 
     // Once done.
-    bool has_error() const noexcept { return has_error_; }
-    // A new exception object for every caller: threads must not share one.
-    std::exception_ptr error() const {
-        if (local_error_ || !has_error_) return local_error_;
-        InputBuffer in(remote_error_);
-        return decode_exception(in);
+    bool has_error() const noexcept { return details_ && details_->error; }
+    // A new exception object for every caller.
+    std::exception_ptr error() const { return details_->error(); }
+    std::span<const std::byte> single_result() const noexcept {
+        if (details_ && !details_->parts.empty()) return details_->parts.front().view();
+        return {small_, small_size_};
     }
-    const std::vector<Part>& parts() const noexcept { return parts_; }
 
 private:
-    bool is_first_error(std::uint64_t index) noexcept {
-        if (is_done() || (has_error_ && index > error_index_)) return false;
-        has_error_ = true;
-        error_index_ = index;
-        return true;
-    }
-    void finish_failed() {
-        ++finished;
-        if (!is_done()) settle();
-    }
-    void settle() {
-        if (!is_complete || finished < items) return;
-        std::ranges::sort(parts_, {}, &Part::first);
-        done_.store(true, std::memory_order_release);
-    }
+    friend class CallSlab;
+    ~CallState() = default;
+    void sink_parts();
+    void settle();
 
-    std::vector<Part> parts_;
-    bool has_error_ = false;
-    std::uint64_t error_index_ = 0;
-    std::exception_ptr local_error_;
-    std::vector<std::byte> remote_error_;
+    std::atomic<std::uint32_t> references_{1};
     std::atomic<bool> done_{false};
+    std::uint8_t small_size_ = 0;
+    std::byte small_[small_result];
+    PoolEngine* engine_;
+    const TaskRef* task_;
+    std::unique_ptr<CallDetails> details_;
+};
+
+// Counts as one who is interested in the call.
+class CallRef {
+public:
+    CallRef() noexcept = default;
+    explicit CallRef(CallState* adopted) noexcept : call_(adopted) {}
+    CallRef(const CallRef& other) noexcept : call_(other.call_) {
+        if (call_ != nullptr) call_->retain();
+    }
+    CallRef(CallRef&& other) noexcept : call_(std::exchange(other.call_, nullptr)) {}
+    CallRef& operator=(CallRef other) noexcept {
+        std::swap(call_, other.call_);
+        return *this;
+    }
+    ~CallRef() {
+        if (call_ != nullptr) call_->release();
+    }
+    CallState* get() const noexcept { return call_; }
+    CallState* operator->() const noexcept { return call_; }
+    CallState& operator*() const noexcept { return *call_; }
+    explicit operator bool() const noexcept { return call_ != nullptr; }
+    CallState* detach() noexcept { return std::exchange(call_, nullptr); }
+
+private:
+    CallState* call_ = nullptr;
+};
+
+// Where the calls of a pool live: allocated under the pool's mutex, given back from any thread.
+class CallSlab {
+public:
+    CallSlab() = default;
+    CallSlab(const CallSlab&) = delete;
+    CallSlab& operator=(const CallSlab&) = delete;
+
+    CallState* allocate(PoolEngine& engine, const TaskRef& task);
+    void recycle(CallState* call) noexcept;
+
+private:
+    union Cell {
+        Cell() noexcept {}
+        ~Cell() {}
+        Cell* next;
+        alignas(CallState) std::byte place[sizeof(CallState)];
+    };
+    static constexpr std::size_t cells_per_chunk = 64;
+
+    std::vector<std::unique_ptr<Cell[]>> chunks_;
+    Cell* free_ = nullptr;
+    std::atomic<Cell*> returned_{
+        nullptr};  // pushed singly, taken all at once, so an address that comes back does no harm
 };
 
 }  // namespace multiproc::detail

@@ -7,7 +7,7 @@ namespace multiproc {
 namespace {
 
 // Changes whenever the layout of anything that two processes share changes.
-constexpr std::uint64_t channel_magic = 0x6d70726f63000001;
+constexpr std::uint64_t channel_magic = 0x6d70726f63000002;
 constexpr std::size_t page = 4096;
 
 constexpr std::uint64_t round_up_to_page(std::uint64_t size) noexcept { return (size + page - 1) / page * page; }
@@ -57,21 +57,16 @@ StartInfo Channel::info() const {
     return decode<StartInfo>(in);
 }
 
-TaskRingParent Channel::task_parent() const noexcept {
-    ControlBlock& c = control();
-    return {&c.tasks, segment_.data() + c.tasks_offset, static_cast<std::size_t>(c.tasks_capacity)};
+TaskRingParent Channel::task_parent() const noexcept { return TaskRingParent(task_memory()); }
+TaskRingWorker Channel::task_worker() const noexcept { return TaskRingWorker(task_memory()); }
+ResultRingParent Channel::result_parent() const noexcept { return {&control().results, result_memory()}; }
+ResultRingWorker Channel::result_worker() const noexcept { return {&control().results, result_memory()}; }
+
+RingMemory Channel::task_memory() const noexcept {
+    return {segment_.data() + control().tasks_offset, static_cast<std::size_t>(control().tasks_capacity)};
 }
-TaskRingWorker Channel::task_worker() const noexcept {
-    ControlBlock& c = control();
-    return {&c.tasks, segment_.data() + c.tasks_offset, static_cast<std::size_t>(c.tasks_capacity)};
-}
-ResultRingParent Channel::result_parent() const noexcept {
-    ControlBlock& c = control();
-    return {&c.results, segment_.data() + c.results_offset, static_cast<std::size_t>(c.results_capacity)};
-}
-ResultRingWorker Channel::result_worker() const noexcept {
-    ControlBlock& c = control();
-    return {&c.results, segment_.data() + c.results_offset, static_cast<std::size_t>(c.results_capacity)};
+RingMemory Channel::result_memory() const noexcept {
+    return {segment_.data() + control().results_offset, static_cast<std::size_t>(control().results_capacity)};
 }
 
 void Channel::wake_child(os::ParkingLot& lot) noexcept {

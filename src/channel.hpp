@@ -40,10 +40,12 @@ struct ControlBlock {
     std::uint64_t info_offset, info_size;
     std::uint64_t tasks_offset, tasks_capacity;
     std::uint64_t results_offset, results_capacity;
-    TaskRingHeader tasks;
     ResultRingHeader results;
     alignas(cache_line) std::atomic<std::uint32_t> asleep;  // 1: the child sleeps, or is about to
     std::atomic<std::uint32_t> phase;
+    // Which watched call it runs, and since when (nanoseconds of the steady clock, stored first).
+    std::atomic<std::uint64_t> running;
+    std::atomic<std::uint64_t> running_since;
     // The child's own word on its end: kind and number of an ExitStatus, 0 if it said nothing.
     std::atomic<std::uint64_t> exit;
 };
@@ -104,6 +106,9 @@ public:
     void say_exit(ExitStatus status) noexcept;
 
 private:
+    RingMemory task_memory() const noexcept;
+    RingMemory result_memory() const noexcept;
+
     os::Segment segment_;
     std::uint32_t child_slot_ = 0;  // a copy: the parent does not trust what the child could have changed
 };

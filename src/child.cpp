@@ -6,6 +6,7 @@
 
 #include <multiproc/errors.hpp>
 
+#include "environment_check.hpp"
 #include "process_info.hpp"
 #include "reentry.hpp"
 #include "runtime.hpp"
@@ -46,8 +47,12 @@ Child::Child(ChildOptions options) : exit_(std::make_shared<Exit>()) {
     try {
         start(std::move(options));
     } catch (const std::system_error& error) {
-        throw StartError(std::string("multiproc: the system did not start a process (") + error.what() +
-                         "); a limit on processes, memory or open files may be reached, or the executable may be gone");
+        const std::error_code& code = error.code();
+        const bool is_limit = code == std::errc::resource_unavailable_try_again ||
+                              code == std::errc::not_enough_memory || code == std::errc::too_many_files_open ||
+                              code == std::errc::too_many_files_open_in_system;
+        throw StartError(std::string("multiproc: a process could not be started: ") + error.what() +
+                         (is_limit ? "; a limit on processes, memory or open files may be reached" : ""));
     }
 }
 
@@ -83,6 +88,7 @@ void Child::start(ChildOptions options) {
     launch.err = options.err;
     launch.cwd = std::move(options.cwd);
     launch.env = std::move(options.env);
+    if (launch.env) check_environment(*launch.env);
     launch.forked = [](os::Bootstrap bootstrap) { run_child(std::move(bootstrap)); };
 
     process_ = os::launch(launch, [exit = exit_](ExitStatus status) { ended(exit, status); });
@@ -109,50 +115,69 @@ void Child::ended(const std::shared_ptr<Exit>& exit, ExitStatus status) noexcept
 }
 
 std::optional<std::uint64_t> Child::send(const CallMessage& message) {
-    const std::size_t modules = round_up_to_cell(message.task->modules.size());
-    const std::size_t inline_bytes = message.lease != nullptr ? 0 : message.prefix.size() + message.items.size();
-    const std::size_t size = sizeof(CallRecord) + modules + inline_bytes;
-    std::byte* place = tasks_.reserve(size);
+    if (!send_task(*message.task)) return std::nullopt;
+    const bool is_in_segment = message.lease != nullptr;
+    const std::size_t behind = is_in_segment ? sizeof(SegmentCall) : message.prefix.size() + message.items.size();
+    const std::size_t size = sizeof(CallRecord) + behind;
+    std::byte* const place = tasks_.reserve(size);
     if (place == nullptr) return std::nullopt;
 
-    CallRecord call{};
-    call.head.size = static_cast<std::uint32_t>(round_up_to_cell(size));
-    call.head.kind = message.lease != nullptr ? RecordKind::call_in_segment : RecordKind::call;
-    call.id = message.id;
-    call.descriptor = message.task->descriptor;
-    call.function = message.task->function;
-    call.signature = message.task->signature;
-    call.count = message.count;
-    call.modules = static_cast<std::uint32_t>(message.task->modules.size());
-    call.prefix = message.prefix.size();
-    call.items = message.items.size();
-    if (message.lease != nullptr) {
+    auto* const call = reinterpret_cast<CallRecord*>(place);
+    call->id = message.id;
+    call->task = message.task->number;
+    call->count = message.count;
+    call->flags = message.flags;
+    std::byte* const data = place + sizeof(CallRecord);
+    if (is_in_segment) {
         const std::byte* const end = message.items.data() + message.items.size();
-        call.segment =
-            known_segments_.refer(*message.lease, static_cast<std::size_t>(end - message.lease->data()), *link_);
-    }
-
-    std::memcpy(place, &call, sizeof call);
-    if (modules != 0) std::memcpy(place + sizeof call, message.task->modules.data(), message.task->modules.size());
-    if (inline_bytes != 0) {
-        std::byte* arguments = place + sizeof call + modules;
-        if (!message.prefix.empty()) std::memcpy(arguments, message.prefix.data(), message.prefix.size());
+        const auto bytes = static_cast<std::size_t>(end - message.lease->data());
+        const SegmentCall where{known_segments_.refer(*message.lease, bytes, *link_), message.prefix.size(),
+                                message.items.size()};
+        std::memcpy(data, &where, sizeof where);
+    } else {
+        call->prefix = static_cast<std::uint32_t>(message.prefix.size());
+        call->items = static_cast<std::uint32_t>(message.items.size());
+        if (!message.prefix.empty()) std::memcpy(data, message.prefix.data(), message.prefix.size());
         if (!message.items.empty())
-            std::memcpy(arguments + message.prefix.size(), message.items.data(), message.items.size());
+            std::memcpy(data + message.prefix.size(), message.items.data(), message.items.size());
     }
-    const std::uint64_t position = tasks_.push(size);
+    const std::uint64_t position = tasks_.push(is_in_segment ? RecordKind::call_in_segment : RecordKind::call, size);
     wake();
     return position;
 }
 
-bool Child::send_stop() {
-    std::byte* place = tasks_.reserve(sizeof(RecordHead));
+// Tells the worker what the task's number means, once. False if the ring has no room now.
+bool Child::send_task(const TaskRef& task) {
+    if (known_tasks_.size() <= task.number) known_tasks_.resize(task.number + std::size_t{1});
+    if (known_tasks_[task.number]) return true;
+    const std::size_t size = sizeof(TaskRecord) + task.modules.size();
+    std::byte* const place = tasks_.reserve(size);
     if (place == nullptr) return false;
-    const RecordHead head{static_cast<std::uint32_t>(round_up_to_cell(sizeof(RecordHead))), RecordKind::stop};
-    std::memcpy(place, &head, sizeof head);
-    tasks_.push(sizeof head);
+    auto* const record = reinterpret_cast<TaskRecord*>(place);
+    record->descriptor = task.place.descriptor;
+    record->function = task.place.function;
+    record->signature = task.place.signature;
+    record->number = task.number;
+    record->modules = static_cast<std::uint32_t>(task.modules.size());
+    if (!task.modules.empty()) std::memcpy(place + sizeof(TaskRecord), task.modules.data(), task.modules.size());
+    tasks_.push(RecordKind::task, size);
+    known_tasks_[task.number] = true;
+    return true;
+}
+
+bool Child::send_stop() {
+    if (tasks_.reserve(sizeof(RecordWord)) == nullptr) return false;
+    tasks_.push(RecordKind::stop, sizeof(RecordWord));
     wake();
     return true;
+}
+
+Child::Running Child::running() const noexcept {
+    const ControlBlock& control = exit_->channel.control();
+    const std::uint64_t id = control.running.load(std::memory_order_acquire);
+    const auto since = static_cast<std::int64_t>(control.running_since.load(std::memory_order_relaxed));
+    return {id,
+            os::Clock::time_point(std::chrono::duration_cast<os::Clock::duration>(std::chrono::nanoseconds(since)))};
 }
 
 void Child::wake() noexcept { exit_->channel.wake_child(Runtime::get().lot()); }

@@ -41,6 +41,7 @@ struct CallMessage {
     const TaskRef* task = nullptr;
     std::uint64_t id = 0;
     std::uint32_t count = 1;
+    std::uint32_t flags = 0;              // of CallRecord
     std::span<const std::byte> prefix;    // the callable's fields
     std::span<const std::byte> items;     // the arguments
     const SegmentLease* lease = nullptr;  // where both of them are, if that is a segment: the fields at its begin
@@ -66,6 +67,12 @@ public:
     // Writes the call into the ring and wakes the child if it sleeps; its position in the ring, or nothing if the ring
     // has no room now. Throws std::system_error if the arguments' segment cannot be handed over: the child has ended.
     std::optional<std::uint64_t> send(const CallMessage& message);
+    // The watched call that it runs, or ran last, and since when.
+    struct Running {
+        std::uint64_t id;
+        os::Clock::time_point since;
+    };
+    Running running() const noexcept;
     // False if the ring has no room now.
     bool send_stop();
     void wake() noexcept;
@@ -87,6 +94,7 @@ private:
         std::function<void()> on_exit;
     };
     void start(ChildOptions options);
+    bool send_task(const TaskRef& task);
     static void ended(const std::shared_ptr<Exit>& exit, ExitStatus status) noexcept;
 
     std::shared_ptr<Exit> exit_;
@@ -94,6 +102,7 @@ private:
     std::unique_ptr<os::Child> process_;
     TaskRingParent tasks_;
     ResultRingParent results_;
+    std::vector<bool> known_tasks_;  // by number
     SegmentPeer known_segments_;
     SegmentStore segments_{os::Segment::Access::read_write};  // a segment is given back through its head
 };

@@ -1,8 +1,11 @@
 #include "child_main.hpp"
 
 #include <csignal>
+#include <cstring>
 #include <exception>
+#include <optional>
 #include <utility>
+#include <vector>
 
 #include <multiproc/errors.hpp>
 
@@ -26,80 +29,113 @@ Doorbell doorbell_of(const ChildEnd& end) {
             control.service_slot};
 }
 
+// The tasks of this worker's parent, by number.
+class Tasks {
+public:
+    void define(const std::byte* place) {
+        const auto* record = reinterpret_cast<const TaskRecord*>(place);
+        Task task{{record->descriptor, record->function, record->signature},
+                  std::string(reinterpret_cast<const char*>(record + 1), record->modules),
+                  std::nullopt};
+        if (tasks_.size() <= record->number) tasks_.resize(record->number + std::size_t{1});
+        tasks_[record->number] = std::move(task);
+    }
+    // Throws BootstrapError if this process has no such task. Looked for at the first call only, so that the error is
+    // that call's.
+    const ResolvedTask& get(std::uint32_t number) {
+        std::optional<ResolvedTask>& resolved = tasks_.at(number).resolved;
+        if (!resolved) resolved = resolve(tasks_[number].place, tasks_[number].modules);
+        return *resolved;
+    }
+
+private:
+    struct Task {
+        TaskPlace place;
+        std::string modules;
+        std::optional<ResolvedTask> resolved;
+    };
+    std::vector<Task> tasks_;
+};
+
 class ChildLoop {
 public:
     explicit ChildLoop(ChildEnd end)
         : end_(std::move(end)),
-          tasks_(end_.channel.task_worker()),
-          results_(end_.channel, *end_.link, doorbell_of(end_)),
+          ring_(end_.channel.task_worker()),
+          results_(end_.channel, ring_, *end_.link, doorbell_of(end_)),
           spins_(os::cpu_count() > 1) {}
 
     // Runs one call, or returns false when told to stop.
     bool run_next() {
-        const std::byte* place = await_record();
-        RecordHead head;
-        std::memcpy(&head, place, sizeof head);
-        if (head.kind == RecordKind::stop) return false;
-        CallRecord call;
-        std::memcpy(&call, place, sizeof call);
-        run_call(call, place + sizeof call);
-        tasks_.release();
-        return true;
+        for (;;) {
+            const TaskRingWorker::Record record = await_record();
+            if (record.head.kind == RecordKind::stop) return false;
+            if (record.head.kind == RecordKind::task) {
+                tasks_.define(record.place);
+                continue;
+            }
+            run_call(*reinterpret_cast<const CallRecord*>(record.place),
+                     record.head.kind == RecordKind::call_in_segment);
+            return true;
+        }
     }
 
     const std::string& error_text() const noexcept { return results_.error_text(); }
     Channel& channel() noexcept { return end_.channel; }
 
 private:
-    const std::byte* await_record() {
-        if (const std::byte* place = tasks_.claim()) return place;
+    TaskRingWorker::Record await_record() {
         for (;;) {
+            if (const auto record = ring_.claim()) return *record;
             if (spins_) {
                 const os::Deadline give_up = os::Clock::now() + spin_time;
                 do {
-                    for (int i = 0; i < 64; ++i) {
-                        if (!tasks_.is_empty()) break;
-                        os::relax_cpu();
-                    }
-                    if (const std::byte* place = tasks_.claim()) return place;
+                    for (int i = 0; i < 64 && ring_.is_empty(); ++i) os::relax_cpu();
+                    if (const auto record = ring_.claim()) return *record;
                 } while (os::Clock::now() < give_up);
             }
-            end_.channel.sleep_child(Runtime::get().lot(), [this] { return !tasks_.is_empty(); });
-            if (const std::byte* place = tasks_.claim()) return place;
+            end_.channel.sleep_child(Runtime::get().lot(), [this] { return !ring_.is_empty(); });
         }
     }
 
-    void run_call(const CallRecord& call, const std::byte* place) {
-        results_.count = call.count;
-        results_.begin_call(call.id);
+    void run_call(const CallRecord& call, bool is_in_segment) {
+        results_.begin_call(call.id, call.count, call.flags);
         try {
-            const std::string modules(reinterpret_cast<const char*>(place), call.modules);
-            const ResolvedTask& task = resolver_.resolve(call, modules);
+            const ResolvedTask& task = tasks_.get(call.task);
             results_.set_task_name(task.name);
-            std::shared_ptr<os::Segment> segment;  // kept mapped while the task reads from it
-            const std::byte* fields = place + round_up_to_cell(call.modules);
-            const std::byte* items = fields + call.prefix;
-            if (call.head.kind == RecordKind::call_in_segment) {
-                segment = segments_.open(call.segment, *end_.link);
-                fields = segment->data() + segment_payload;
-                items = fields + (call.segment.bytes - call.items);
-            }
-            results_.fields = InputBuffer({fields, static_cast<std::size_t>(call.prefix)});
-            results_.arguments = InputBuffer({items, static_cast<std::size_t>(call.items)});
             results_.function = task.function;
-            task.descriptor->run(results_);
+            const auto* data = reinterpret_cast<const std::byte*>(&call + 1);
+            if (is_in_segment) {
+                run_in_segment(*task.descriptor, data);
+            } else {
+                results_.fields = InputBuffer({data, call.prefix});
+                results_.arguments = InputBuffer({data + call.prefix, call.items});
+                task.descriptor->run(results_);
+            }
         } catch (...) {
             results_.fail_all();  // nothing of it could be run
         }
         results_.end_call();
     }
 
+    void run_in_segment(const detail::TaskDescriptor& task, const std::byte* data) {
+        SegmentCall where;
+        std::memcpy(&where, data, sizeof where);
+        // Kept mapped while the task reads from it.
+        const std::shared_ptr<os::Segment> segment = segments_.open(where.ref, *end_.link);
+        const std::byte* const message = segment->data() + segment_payload;
+        const std::byte* const items = message + (where.ref.bytes - where.items);
+        results_.fields = InputBuffer({message, static_cast<std::size_t>(where.prefix)});
+        results_.arguments = InputBuffer({items, static_cast<std::size_t>(where.items)});
+        task.run(results_);
+    }
+
     ChildEnd end_;
-    TaskRingWorker tasks_;
+    TaskRingWorker ring_;
     ResultWriter results_;
+    Tasks tasks_;
     // Read only: workers of a pool share these segments, and one that scribbles must not spoil the others' arguments.
     SegmentStore segments_{os::Segment::Access::read};
-    TaskResolver resolver_;
     bool spins_;
 };
 

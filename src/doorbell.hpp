@@ -19,10 +19,11 @@ namespace multiproc {
 
 struct DoorbellPage {
     enum Mode : std::uint32_t {
-        nobody,       // somebody is looking at the rings anyway
-        waiter,       // wake the waiter at every result
-        service_low,  // wake the service thread when a worker runs out of tasks, or its result ring is full
-        service_any,  //   also at every result
+        nobody,         // somebody is looking at the rings anyway
+        waiter,         // wake the waiter at every result
+        service_stuck,  // wake the service thread when a worker's result ring is full
+        service_low,    //   also when a worker runs out of tasks
+        service_any,    //   also at every result
     };
     alignas(cache_line) std::atomic<std::uint32_t> mode;
     alignas(cache_line) std::atomic<std::uint32_t> waiter_word;
@@ -77,6 +78,7 @@ private:
             case DoorbellPage::waiter:
             case DoorbellPage::service_any: return true;
             case DoorbellPage::service_low: return news != News::result;
+            case DoorbellPage::service_stuck: return news == News::stuck;
             default: return false;
         }
     }

@@ -214,11 +214,16 @@ void settle(Bootstrap& bootstrap, const std::string& name);
 
 // Ends the process at once: no destructors, no atexit handlers, no flushing.
 [[noreturn]] void exit_now(std::uint32_t code) noexcept;
-// Flushes the standard streams of C and C++; closed or broken ones do no harm.
+// Flushes the standard streams of C and C++, narrow and wide, and no others; closed or broken ones do no harm.
 void flush_streams() noexcept;
 // Writes `text` to standard error; a closed or broken one does no harm.
 void print_error(const std::string& text) noexcept;
-// Ends what this process runs for its children (the fork server, the watching thread), at the end of the program.
+// Whether the system has ended all other threads of this process, which may have held any lock: so it is when a DLL of
+// an ending Windows program runs its exit handlers.
+bool are_threads_ended() noexcept;
+// Ends what this process runs for its children (the fork server, the watching thread) and waits for it: for tests, which
+// look at what is left. At the end of a program nobody calls it, as children of static objects may run until the very
+// last; what it ends follows the program by itself.
 void shut_down_launching() noexcept;
 // In a copy of this process that the host forked on its own, or that `fork` made: forgets what the original runs.
 void forget_launching() noexcept;

@@ -5,6 +5,7 @@
 
 #include <multiproc/worker.hpp>
 
+#include "per_process.hpp"
 #include "pool_engine.hpp"
 
 namespace multiproc {
@@ -42,8 +43,8 @@ detail::PoolSettings check(PoolOptions options, detail::StoredCall initializer, 
 Pool::Pool(PoolOptions options) {
     detail::StoredCall initializer = std::move(options.initializer.call_);
     detail::StoredCall finalizer = std::move(options.finalizer.call_);
-    engine_ =
-        std::make_shared<detail::PoolEngine>(check(std::move(options), std::move(initializer), std::move(finalizer)));
+    engine_ = detail::EngineRef(
+        new detail::PoolEngine(check(std::move(options), std::move(initializer), std::move(finalizer))));
 }
 
 Pool::~Pool() { leave(); }
@@ -60,32 +61,36 @@ void Pool::leave() noexcept {
     if (!engine_) return;
     if (engine_->is_ours()) {
         engine_->terminate();
-        engine_.reset();
+        engine_ = {};
     } else {
         // A copy that the host forked: the threads and workers belong to the original. Destroying our half would wait
         // for threads that are not here, so it is left alone.
-        new std::shared_ptr<detail::PoolEngine>(std::move(engine_));
+        static_cast<void>(engine_.detach());
     }
 }
 
-const std::shared_ptr<detail::PoolEngine>& Pool::engine() const {
+detail::PoolEngine& Pool::engine() const {
     if (!engine_) throw ClosedError("multiproc: this Pool was moved from");
-    return engine_;
+    return *engine_.get();
 }
 
-std::size_t Pool::check_chunk_size(Count chunk_size) {
-    if (chunk_size.value() < 0) {
-        throw std::invalid_argument("multiproc: a chunk cannot have " + std::to_string(chunk_size.value()) +
-                                    " items; give 1 to 1000, or leave it out");
-    }
-    return static_cast<std::size_t>(chunk_size.value());
+const CallOptions& Pool::no_options() noexcept { return of_this_program<CallOptions>(); }
+
+PoolWith Pool::with(CallOptions options) const {
+    detail::check_chunk_size(options.chunk_size);
+    if (options.timeout.count() < 0)
+        throw std::invalid_argument("multiproc: .timeout cannot be negative; leave it out for no limit");
+    if (options.retries.value() < 0)
+        throw std::invalid_argument("multiproc: .retries cannot be negative; leave it out for none");
+    engine();
+    return PoolWith(engine_, std::move(options));
 }
 
-void Pool::start() { engine()->start(); }
-void Pool::close() { engine()->close(); }
-void Pool::terminate() { engine()->terminate(); }
-void Pool::join() { engine()->join(); }
-std::size_t Pool::workers() const { return engine()->size(); }
-std::vector<std::uint32_t> Pool::worker_pids() const { return engine()->worker_pids(); }
+void Pool::start() { engine().start(); }
+void Pool::close() { engine().close(); }
+void Pool::terminate() { engine().terminate(); }
+void Pool::join() { engine().join(); }
+std::size_t Pool::workers() const { return engine().size(); }
+std::vector<std::uint32_t> Pool::worker_pids() const { return engine().worker_pids(); }
 
 }  // namespace multiproc

@@ -9,94 +9,178 @@
 
 namespace multiproc::detail {
 
-CallHandle::CallHandle(std::shared_ptr<PoolEngine> engine, std::shared_ptr<CallState> state, bool is_map) noexcept
-    : engine_(std::move(engine)), state_(std::move(state)), is_map_(is_map) {}
-
-void CallHandle::wait() const { engine_->wait(*state_, os::never); }
-bool CallHandle::wait_for(std::chrono::nanoseconds timeout) const {
-    return engine_->wait(*state_, deadline_after(timeout));
+EngineRef::EngineRef(const EngineRef& other) noexcept : engine_(other.engine_) {
+    if (engine_ != nullptr) engine_->retain();
 }
+void EngineRef::release() noexcept { engine_->release(); }
+
+// ---- a call --------------------------------------------------------------------------------------------------------
+
+CallHandle::CallHandle(const CallHandle& other) noexcept : call_(other.call_) {
+    if (call_ != nullptr) call_->retain();
+}
+void CallHandle::release() noexcept { call_->release(); }
+
+void CallHandle::wait() const {
+    if (!call_->is_done()) call_->engine().wait(*call_, os::never);
+}
+bool CallHandle::wait_for(std::chrono::nanoseconds timeout) const {
+    return call_->is_done() || call_->engine().wait(*call_, deadline_after(timeout));
+}
+bool CallHandle::ready() const noexcept { return call_->is_done(); }
 
 bool CallHandle::successful() const {
-    if (!state_->is_done()) throw std::logic_error("multiproc: the result is not ready yet; wait() for it first");
-    return !state_->has_error();
+    if (!call_->is_done()) throw std::logic_error("multiproc: the result is not ready yet; wait() for it first");
+    return !call_->has_error();
 }
+
+bool CallHandle::cancel() const { return call_->engine().cancel(*call_); }
+void CallHandle::then(Continuation continuation) const { call_->engine().then(*call_, std::move(continuation)); }
 
 void CallHandle::throw_timeout() const {
-    throw TimeoutError("multiproc: the result of " + state_->task->name + " is not there yet");
+    throw TimeoutError("multiproc: the result of " + call_->task().name + " is not there yet");
 }
 
-void CallHandle::throw_error() const {
-    if (state_->has_error()) std::rethrow_exception(state_->error());
+std::span<const std::byte> CallHandle::await_result() const {
+    wait();
+    if (call_->has_error()) std::rethrow_exception(call_->error());
+    return call_->single_result();
 }
 
-std::size_t CallHandle::item_count() const noexcept { return static_cast<std::size_t>(state_->items); }
-std::size_t CallHandle::part_count() const noexcept { return state_->parts().size(); }
+bool CallHandle::is_map() const noexcept { return call_->is_map(); }
+std::size_t CallHandle::item_count() const noexcept { return static_cast<std::size_t>(call_->details()->items); }
+std::size_t CallHandle::part_count() const noexcept { return call_->details()->parts.size(); }
 CallHandle::Part CallHandle::part(std::size_t index) const noexcept {
-    const CallState::Part& part = state_->parts()[index];
+    const ResultPart& part = call_->details()->parts[index];
     return {part.view(), part.count};
 }
 
-struct CallWriter::Block {
+// ---- a single task -------------------------------------------------------------------------------------------------
+
+struct TaskWriter::Spill {
+    explicit Spill(SegmentSource& source) : out(source) {}
+    SpillBuffer out;
+};
+
+TaskWriter::TaskWriter(PoolEngine& engine) noexcept : engine_(&engine) {
+    begin_ = cursor_ = room_;
+    limit_ = room_ + sizeof room_;
+}
+TaskWriter::~TaskWriter() = default;
+
+void TaskWriter::grow(std::size_t more) {
+    const std::size_t used = size();
+    if (!spill_) {
+        spill_ = std::make_unique<Spill>(engine_->segments());
+        spill_->out.write(begin_, used);
+    } else {
+        spill_->out.truncate(0);
+        spill_->out.append(used);
+    }
+    // The room that the other buffer makes is written to from here.
+    const SpillBuffer::Room room = spill_->out.make_room(more);
+    begin_ = room.begin;
+    cursor_ = begin_ + used;
+    limit_ = room.end;
+}
+
+CallHandle TaskWriter::submit(const TaskTarget& target, ItemShape shape, const CallOptions* options) {
+    CallRef call = spill_ && spill_->out.is_spilled()
+                       ? engine_->submit_single(target, shape, spill_->out.lease(), size(), prefix_, options)
+                       : engine_->submit_single(target, shape, bytes(), prefix_, options);
+    return CallHandle(call.detach());
+}
+
+// ---- many items ----------------------------------------------------------------------------------------------------
+
+struct MapWriter::Block {
     explicit Block(SegmentSource& source) : out(source) {}
     SpillBuffer out;
     std::vector<std::byte> prefix;  // the callable's fields, repeated in front of every block
+    bool is_bounded = false;
 };
 
-CallWriter::CallWriter(std::shared_ptr<PoolEngine> engine, const TaskTarget& target, Options options)
-    : options_(options), engine_(std::move(engine)), state_(engine_->begin(target, options.chunk_size)) {
-    try {
-        block_ = std::make_unique<Block>(engine_->segments());
-    } catch (...) {
-        engine_->withdraw(*state_);
-        throw;
-    }
+MapWriter::MapWriter(PoolEngine& engine, const TaskTarget& target, ItemShape shape, const CallOptions& options,
+                     bool bounded, ResultSink sink)
+    : block_(std::make_unique<Block>(engine.segments())), shape_(shape), engine_(&engine), call_(nullptr) {
+    block_->is_bounded = bounded;
     out_ = &block_->out;
+    call_ = CallHandle(engine.begin_map(target, options, std::move(sink)).detach());
 }
 
-CallWriter::~CallWriter() {
-    if (!finished_) engine_->withdraw(*state_);
+MapWriter::~MapWriter() {
+    if (!finished_) engine_->withdraw(*call_.call());
 }
 
-void CallWriter::callable_written() {
+void MapWriter::callable_written() {
     const std::span<const std::byte> prefix = out_->bytes();
-    if (options_.is_map) block_->prefix.assign(prefix.begin(), prefix.end());
+    block_->prefix.assign(prefix.begin(), prefix.end());
     prefix_size_ = prefix.size();
     full_ = prefix_size_ + block_size;
     item_start_ = prefix_size_;
 }
 
-void CallWriter::begin_block() {
+void MapWriter::begin_block() {
     block_->out.reset();
     out_->write(block_->prefix.data(), block_->prefix.size());
+    item_start_ = prefix_size_;
 }
 
-void CallWriter::flush() {
-    ItemBlock block;
-    block.prefix = prefix_size_;
-    block.has_lengths = !options_.fixed_size_items;
-    block.size = out_->size();
-    block.item_size = count_ == 0 ? 0 : (block.size - block.prefix) / count_;
+std::shared_ptr<ItemBlock> MapWriter::make_block() {
+    auto block = std::make_shared<ItemBlock>();
+    block->prefix = prefix_size_;
+    block->has_lengths = !shape_.fixed_size;
+    block->result_size = shape_.result_size;
+    return block;
+}
+
+void MapWriter::flush() {
+    std::shared_ptr<ItemBlock> block = make_block();
+    block->size = out_->size();
+    block->item_size = (block->size - block->prefix) / count_;
     if (block_->out.is_spilled()) {
-        block.lease = block_->out.lease();
+        block->lease = block_->out.lease();
     } else {
-        block.bytes = block_->out.take_block();
+        block->bytes = block_->out.take_block();
     }
-    const std::uint32_t count = count_;
-    count_ = 0;
-    engine_->submit(state_, std::move(block), count);
-    if (options_.is_map) {
-        begin_block();
-        item_start_ = prefix_size_;
-        if (options_.bounded) engine_->await_room(*state_);
-    }
+    const std::uint32_t count = std::exchange(count_, 0);
+    engine_->submit_items(*call_.call(), std::move(block), count);
+    begin_block();
+    if (block_->is_bounded) engine_->await_room(*call_.call());
 }
 
-CallHandle CallWriter::finish() {
+void MapWriter::items_are(const void* items, std::size_t item_size, std::uint64_t count) {
+    if (count == 0) return;
+    std::shared_ptr<ItemBlock> block = make_block();
+    block->bytes = block_->out.take_block();
+    block->view = static_cast<const std::byte*>(items);
+    block->item_size = item_size;
+    block->size = prefix_size_ + static_cast<std::size_t>(count) * item_size;
+    engine_->submit_items(*call_.call(), std::move(block), count);
+}
+
+CallHandle MapWriter::finish() {
     if (count_ != 0) flush();
     finished_ = true;
-    engine_->complete_input(*state_);
-    return CallHandle(engine_, state_, options_.is_map);
+    engine_->complete_input(*call_.call());
+    return call_;
+}
+
+CallHandle MapWriter::finish_and_wait() {
+    CallHandle call = finish();
+    try {
+        call.wait();
+    } catch (...) {
+        call.cancel();
+        throw;
+    }
+    return call;
+}
+
+Count check_chunk_size(Count chunk_size) {
+    if (chunk_size.value() >= 0) return chunk_size;
+    throw std::invalid_argument("multiproc: a chunk cannot have " + std::to_string(chunk_size.value()) +
+                                " items; give 1 to 1000, or leave it out");
 }
 
 }  // namespace multiproc::detail

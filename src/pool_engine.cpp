@@ -24,7 +24,32 @@ PoolEngine::~PoolEngine() {
         if (slot != no_slot) Runtime::get().release_slot(slot);
 }
 
-bool PoolEngine::is_ours() const noexcept { return owner_ == os::current_pid(); }
+// In a copy that the host forked on its own, the threads belong to the original, so the engine is left alone.
+void PoolEngine::release() noexcept {
+    if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1 && is_ours()) delete this;
+}
+
+void PoolEngine::recycle(CallState* call) noexcept {
+    calls_.recycle(call);
+    release();
+}
+
+bool PoolEngine::sleep_until_changed(std::unique_lock<std::mutex>& lock, os::Deadline deadline) {
+    ++sleepers_;
+    bool in_time = true;
+    if (deadline == os::never) {
+        changed_.wait(lock);
+    } else {
+        in_time = changed_.wait_until(lock, deadline) == std::cv_status::no_timeout;
+    }
+    --sleepers_;
+    return in_time;
+}
+
+void PoolEngine::tell_changed() noexcept {
+    if (sleepers_ != 0) changed_.notify_all();
+    if (waiter_asleep_) doorbell_.wake_waiter();
+}
 
 void PoolEngine::require_ours() const {
     if (!is_ours())
@@ -50,7 +75,7 @@ void PoolEngine::start() {
 
 // Starts all workers, or none. The mutex is not held meanwhile; other threads wait for the outcome.
 void PoolEngine::start_locked(std::unique_lock<std::mutex>& lock) {
-    while (state_ == State::idle && is_starting_) changed_.wait(lock);
+    while (state_ == State::idle && is_starting_) sleep_until_changed(lock);
     require_open();
     if (state_ != State::idle) return;
     require_reentry();
@@ -84,7 +109,7 @@ void PoolEngine::start_locked(std::unique_lock<std::mutex>& lock) {
         for (auto& worker : started) install(std::move(worker));
         if (state_ == State::idle) state_ = State::running;
     }
-    changed_.notify_all();
+    tell_changed();
     if (failure) std::rethrow_exception(failure);
     require_open();
 }
@@ -99,74 +124,33 @@ void PoolEngine::make_doorbell() {
                          service_slot_);
 }
 
-std::shared_ptr<CallState> PoolEngine::begin(const TaskTarget& target, std::size_t chunk_size) {
-    require_ours();
-    std::shared_ptr<const TaskRef> task = refer(target);
-    auto call = std::make_shared<CallState>();
-    std::unique_lock lock(mutex_);
-    require_open();
-    start_locked(lock);
-    call->stats = &stats_[task.get()];
-    call->task = std::move(task);
-    call->chunk_size = chunk_size;
-    ++open_inputs_;
-    return call;
-}
-
-void PoolEngine::submit(const std::shared_ptr<CallState>& call, ItemBlock block, std::uint32_t count) {
-    const std::lock_guard lock(mutex_);
-    if (state_ == State::terminated || state_ == State::broken) require_open();
-    const std::uint64_t first = call->items;
-    call->items += count;
-    call->waiting += count;
-    outstanding_ += count;
-    if (block.is_spilled()) ++call->waiting_segments;
-    const std::size_t prefix = block.prefix;
-    pending_.push_back({call, std::make_shared<const ItemBlock>(std::move(block)), first, count, prefix});
-    // Now and then the submitting thread takes results on the way; that is cheaper than waking another for it.
-    if (pending_.size() % 64 == 0) {
-        pump();
-    } else {
-        feed();
-    }
-    if (!waiter_present_) brief_service();
-}
-
-void PoolEngine::complete_input(CallState& call) {
-    const std::lock_guard lock(mutex_);
-    --open_inputs_;
-    call.complete_input();
-    if (call.is_done()) notify_done();
-    if (state_ == State::closing) doorbell_.wake_service();
-}
-
-void PoolEngine::withdraw(CallState& call) {
-    const std::lock_guard lock(mutex_);
-    --open_inputs_;
-    call.fail(std::make_exception_ptr(CancelledError("multiproc: the call was withdrawn")));
-    const std::size_t before = pending_.size();
-    std::erase_if(pending_, [&](const Batch& batch) {
-        if (batch.call.get() != &call) return false;
-        outstanding_ -= batch.count;
-        return true;
-    });
-    if (before != pending_.size()) notify_done();
-    if (state_ == State::closing) doorbell_.wake_service();
-}
-
-void PoolEngine::fail_everything(const std::exception_ptr& error) {
-    for (Batch& batch : pending_) batch.call->fail(error);
+void PoolEngine::fail_everything(const ErrorMaker& error) {
+    const auto fail = [&](const Batch& batch) {
+        const std::uint32_t calls = batch.block->call ? std::min(batch.count, 1u) : batch.count;
+        for (std::uint32_t i = 0; i < calls; ++i) {
+            CallState& call = batch.block->call_of(batch.first + i);
+            if (call.is_done()) continue;
+            call.fail(error);
+            call_done(call);
+        }
+    };
+    for (const Batch& batch : pending_) fail(batch);
     pending_.clear();
-    for (const auto& worker : workers_)
-        for (Dispatch& dispatch : worker->in_flight) dispatch.batch.call->fail(error);
+    for (const auto& worker : workers_) {
+        for (const Dispatch& dispatch : worker->in_flight) {
+            Batch rest = dispatch.batch;
+            rest.take(dispatch.received, 0);
+            fail(rest);
+        }
+    }
     outstanding_ = 0;
-    notify_done();
+    tell_changed();
 }
 
 void PoolEngine::close() {
     if (!is_ours()) require_ours();
     std::unique_lock lock(mutex_);
-    while (is_starting_) changed_.wait(lock);
+    while (is_starting_) sleep_until_changed(lock);
     if (state_ != State::idle && state_ != State::running) return;
     const bool was_running = state_ == State::running;
     state_ = State::closing;
@@ -176,11 +160,10 @@ void PoolEngine::close() {
 void PoolEngine::terminate() {
     require_ours();
     std::unique_lock lock(mutex_);
-    while (is_starting_) changed_.wait(lock);
+    while (is_starting_) sleep_until_changed(lock);
     if (state_ != State::terminated) {
         if (state_ != State::broken) state_ = State::terminated;
-        fail_everything(
-            std::make_exception_ptr(ClosedError("multiproc: the pool was terminated before the task had a result")));
+        fail_everything(maker_of(ClosedError("multiproc: the pool was terminated before the task had a result")));
     }
     end_workers(lock);
     stop_service(lock);
@@ -221,7 +204,7 @@ void PoolEngine::stop_service(std::unique_lock<std::mutex>& lock) {
     service.join();
     lock.lock();
     workers_.clear();
-    changed_.notify_all();
+    tell_changed();
 }
 
 void PoolEngine::join() {
@@ -232,7 +215,7 @@ void PoolEngine::join() {
     if (state_ == State::broken) {
         end_workers(lock);
     } else {
-        changed_.wait(lock, [this] { return workers_.empty() && (all_done() || state_ != State::closing); });
+        while (!workers_.empty() || (!all_done() && state_ == State::closing)) sleep_until_changed(lock);
     }
     stop_service(lock);
 }

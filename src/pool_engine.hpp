@@ -2,8 +2,10 @@
 //
 // Everything is guarded by one mutex, which is never held while the thread sleeps, starts a process, or runs user code.
 // The rings are looked at by whichever thread has a reason to: a thread that waits for a result (the "waiter"), a
-// thread that submits, or the pool's service thread, which sleeps unless a worker runs out of tasks, cannot go on, or
-// has died.
+// thread that submits, or the pool's service thread, which sleeps unless a worker runs out of tasks while some are
+// waiting, cannot go on, has died, or must be watched.
+//
+// The engine lives as long as its Pool, or a call of it that somebody holds.
 #pragma once
 
 #include <condition_variable>
@@ -19,8 +21,10 @@
 #include <multiproc/detail/pool_client.hpp>
 
 #include "call_state.hpp"
+#include "callback_thread.hpp"
 #include "child.hpp"
 #include "doorbell.hpp"
+#include "item_block.hpp"
 
 namespace multiproc::detail {
 
@@ -33,10 +37,13 @@ struct PoolSettings {
     StoredCall finalizer;
 };
 
-class PoolEngine : public std::enable_shared_from_this<PoolEngine> {
+class PoolEngine {
 public:
     explicit PoolEngine(PoolSettings settings);
-    ~PoolEngine();
+    PoolEngine(const PoolEngine&) = delete;
+    PoolEngine& operator=(const PoolEngine&) = delete;
+    void retain() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
+    void release() noexcept;
 
     // See Pool.
     void start();
@@ -45,12 +52,15 @@ public:
     void join();
     std::size_t size() const noexcept { return settings_.workers; }
     std::vector<std::uint32_t> worker_pids();
-    bool is_ours() const noexcept;
-    void require_ours() const;
+    bool is_ours() const noexcept { return owner_ == os::current_pid(); }
 
-    // Submission. `begin` starts the pool if need be and refuses when it takes no work.
-    std::shared_ptr<CallState> begin(const TaskTarget& target, std::size_t chunk_size);
-    void submit(const std::shared_ptr<CallState>& call, ItemBlock block, std::uint32_t count);
+    // Submission: starts the pool if need be, and refuses when it takes no work.
+    CallRef submit_single(const TaskTarget& target, ItemShape shape, std::span<const std::byte> message,
+                          std::size_t prefix, const CallOptions* options);
+    CallRef submit_single(const TaskTarget& target, ItemShape shape, SegmentLease message, std::size_t size,
+                          std::size_t prefix, const CallOptions* options);
+    CallRef begin_map(const TaskTarget& target, const CallOptions& options, ResultSink sink);
+    void submit_items(CallState& call, std::shared_ptr<ItemBlock> block, std::uint64_t count);
     void complete_input(CallState& call);
     // The caller lost interest: items that no worker has begun are dropped.
     void withdraw(CallState& call);
@@ -60,24 +70,29 @@ public:
 
     // Returns whether the call is done.
     bool wait(CallState& call, os::Deadline deadline);
+    bool cancel(CallState& call);
+    void then(CallState& call, Continuation continuation);
+    // A call that nobody is interested in any more.
+    void recycle(CallState* call) noexcept;
 
 private:
+    ~PoolEngine();
     enum class State : std::uint8_t { idle, running, closing, terminated, broken };
 
-    // Items not handed to a worker yet.
-    struct Batch {
-        std::shared_ptr<CallState> call;
-        std::shared_ptr<const ItemBlock> block;
-        std::uint64_t first = 0;  // index of its first item in the call
-        std::uint32_t count = 0;
-        std::size_t offset = 0;  // of that item in the block
+    // A task that this pool has come across.
+    struct KnownTask {
+        TaskTarget target;
+        const TaskRef* ref = nullptr;
+        TaskStats* stats = nullptr;
     };
     // Items in a worker's ring, or being run.
     struct Dispatch {
         Batch batch;
         std::uint64_t id = 0;
-        std::uint64_t position = 0;  // in the ring
+        std::uint64_t position = 0;  // in the ring...
+        std::uint64_t end = 0;       // ... and behind it
         std::uint32_t received = 0;  // items with a result
+        std::uint32_t attempts = 0;  // how often a worker has died with the item behind those
         double expected = 0;         // nanoseconds, guessed
     };
     struct Worker {
@@ -87,43 +102,80 @@ private:
         double ahead = 0;                // nanoseconds of work in it, guessed
         std::uint64_t assigned = 0;      // items ever
         bool is_initialised = false;
-        bool is_stopping = false;      // gets no more tasks...
-        bool is_finalizing = false;    // ... its finalizer is in its ring...
-        bool is_told_to_stop = false;  // ... and the word to leave
-        bool is_broken = false;        // sent nonsense, is being killed
+        bool is_stopping = false;        // gets no more tasks...
+        bool is_finalizing = false;      // ... its finalizer is in its ring...
+        bool is_told_to_stop = false;    // ... and the word to leave
+        bool is_broken = false;          // sent nonsense, is being killed
+        ErrorMaker verdict;              // why it is being killed, if that is its task's fault
+        bool is_slow = false;            // has run the same message for a while...
+        std::uint64_t seen_running = 0;  // ... this one
+
+        bool is_usable() const noexcept { return !is_stopping && !is_broken && !child->has_exited(); }
     };
 
     // pool_engine.cpp
+    void require_ours() const;
+    void require_open() const;
     void start_locked(std::unique_lock<std::mutex>& lock);
     void make_doorbell();
     void await_exits();
-    void require_open() const;
-    void fail_everything(const std::exception_ptr& error);
+    void fail_everything(const ErrorMaker& error);
     void end_workers(std::unique_lock<std::mutex>& lock);
     void stop_service(std::unique_lock<std::mutex>& lock);
     bool all_done() const noexcept { return outstanding_ == 0 && open_inputs_ == 0; }
+    // Waiting for `changed_`, and telling those who do.
+    bool sleep_until_changed(std::unique_lock<std::mutex>& lock, os::Deadline deadline = os::never);
+    void tell_changed() noexcept;
+
+    // pool_submit.cpp
+    void open_for_work(std::unique_lock<std::mutex>& lock);
+    const KnownTask& know(const TaskTarget& target);
+    ItemBlock& block_for_single(const KnownTask& task, ItemShape shape, std::span<const std::byte> fields,
+                                std::size_t item_size, bool alone);
+    CallRef new_call(const KnownTask& task, const CallOptions* options);
+    void after_submission();
+    void forget_items(std::uint64_t count) noexcept { outstanding_ -= std::min(count, outstanding_); }
 
     // pool_pump.cpp: moving tasks and results
     void pump() noexcept;
     void move_tasks_and_results();
     void drain(Worker& worker);
     bool accept(Worker& worker, const ResultRingParent::Record& record);
-    static bool take_over_segment(ResultMessage& message, Child& child, CallState& call, std::uint64_t index);
+    bool deliver(Worker& worker, const ResultMessage& message);
+    bool take_over_segment(ResultMessage& message, Worker& worker);
     void finish_items(Worker& worker, std::uint32_t count);
+    bool has_news();
+
+    // pool_calls.cpp: calls that run
+    void call_progressed(CallState& call);
+    void call_done(CallState& call);
+    void report_progress(CallState& call);
+    static Progress progress_of(const CallDetails& details);
+    CallbackThread& callbacks();
+    void post(Continuation continuation);
+    void drop_call(Worker& worker, const CallState& call);
+    static bool runs_cancelled_task(Worker& worker);
+    os::Deadline check_timeouts();
+
+    // pool_feed.cpp: who gets what
     void feed();
     void rebalance();
     Worker* pick_worker();
     bool dispatch(Worker& worker, Batch& batch);
+    bool skip_finished(Batch& batch);
     std::uint32_t chunk_of(const Batch& batch) const;
+    std::uint32_t flags_of(const Batch& batch, std::uint32_t count) const noexcept;
     bool take_back_last(Worker& worker);
-    bool has_news();
-    void notify_done();
+    void watch_imbalance() noexcept;
+    void look_at_imbalance();
 
     // pool_wait.cpp: who sleeps where
     void serve();
     void serve_locked(std::unique_lock<std::mutex>& lock);
     void brief_service();
+    void rest(std::unique_lock<std::mutex>& lock, std::uint32_t ticket);
     void look_until_news(std::unique_lock<std::mutex>& lock, os::Deadline deadline);
+    bool spin_for_news(std::unique_lock<std::mutex>& lock, std::uint32_t ticket, os::Deadline deadline);
     DoorbellPage::Mode service_mode() const noexcept;
     void hand_over();
     std::size_t busy_workers() const noexcept;
@@ -131,11 +183,13 @@ private:
     // pool_workers.cpp: starting and losing workers
     std::unique_ptr<Worker> start_worker();
     void install(std::unique_ptr<Worker> worker);
+    Batch internal_batch(const StoredCall& stored);
     void on_child_exit(std::uint64_t serial) noexcept;
     void handle_exits();
     void bury(Worker& worker);
     void salvage(Worker& worker);
     void fail_running(Worker& worker);
+    bool may_retry(Worker& worker);
     void requeue(Worker& worker);
     void note_failed_start(const Worker& worker);
     void replace_missing(std::unique_lock<std::mutex>& lock);
@@ -143,6 +197,7 @@ private:
     void retire(Worker& worker);
     void retire_idle();
 
+    std::atomic<std::uint64_t> references_{1};
     const PoolSettings settings_;
     const std::uint32_t owner_;
     const std::size_t processors_ = os::cpu_count();
@@ -153,6 +208,7 @@ private:
     bool is_starting_ = false;
     std::string broken_text_;
     std::condition_variable changed_;  // a call is done, the waiter's place is free, the state changed
+    std::size_t sleepers_ = 0;         // threads that wait for it
 
     os::Segment doorbell_segment_;
     Doorbell doorbell_;
@@ -160,18 +216,32 @@ private:
     std::uint32_t waiter_slot_ = no_slot, service_slot_ = no_slot;
     bool waiter_present_ = false;  // a thread has the waiter's place
     bool waiter_asleep_ = false;   //   and sleeps, or is about to
-    std::size_t queued_waiters_ = 0;
+    bool is_spinning_ = false;     //   or looks at these places, without the mutex
+    std::vector<const RecordWord*> looked_at_;
     bool service_stop_ = false;
+    bool service_asleep_ = false;
+    DoorbellPage::Mode service_armed_ = DoorbellPage::nobody;  // what wakes the service thread, while it sleeps
+    os::Clock::time_point last_woken_;
+    os::Deadline service_deadline_ = os::never;  // until when it sleeps
     std::thread service_;
 
+    CallSlab calls_;
+    std::unordered_map<const TaskRef*, TaskStats> stats_;
+    KnownTask last_task_;
+
     std::vector<std::unique_ptr<Worker>> workers_;
+    std::vector<std::unique_ptr<Worker>> graves_;  // of dead ones, while somebody looks at their memory
     std::deque<Batch> pending_;
-    std::uint64_t outstanding_ = 0;  // items submitted and not finished
+    std::uint64_t pending_items_ = 0;  // single tasks since the rings were looked at
+    bool may_be_idle_ = true;          // some worker may have nothing to do
+    bool imbalance_ = false;           // see watch_imbalance
+    std::uint64_t outstanding_ = 0;    // items submitted and not finished
+    std::uint64_t watched_ = 0;        // calls with a timeout that are not done
+    std::unique_ptr<CallbackThread> callbacks_;
     std::uint64_t open_inputs_ = 0;  // calls whose input is still being written
     std::uint64_t next_id_ = 1;
     std::uint64_t next_serial_ = 1;
     std::size_t failed_starts_ = 0;  // in a row
-    std::unordered_map<const TaskRef*, TaskStats> stats_;
 
     std::mutex exits_mutex_;
     std::condition_variable exits_changed_;

@@ -18,6 +18,11 @@ constexpr std::uint64_t window_items = 64;
 // ... and this much time of work is; or this many messages per worker that are too big for a ring.
 constexpr std::uint64_t window_segments = 2;
 constexpr double window_nanoseconds = 20'000'000;
+// How long the service thread rests when it is woken again and again, and how often it looks at slow workers.
+constexpr auto rest_time = std::chrono::microseconds(100);
+constexpr auto imbalance_interval = std::chrono::milliseconds(2);
+
+bool is_past(os::Deadline deadline) noexcept { return deadline != os::never && os::Clock::now() >= deadline; }
 
 }  // namespace
 
@@ -28,51 +33,66 @@ bool PoolEngine::wait(CallState& call, os::Deadline deadline) {
     while (!call.is_done()) {
         if (waiter_present_) {
             // Another thread looks at the rings, for us too.
-            if (deadline == os::never) {
-                ++queued_waiters_;
-                changed_.wait(lock);
-                --queued_waiters_;
-            } else {
-                ++queued_waiters_;
-                const std::cv_status status = changed_.wait_until(lock, deadline);
-                --queued_waiters_;
-                if (status == std::cv_status::timeout) break;
-            }
+            if (!sleep_until_changed(lock, deadline)) break;
             continue;
         }
         waiter_present_ = true;
         pump();
-        while (!call.is_done() && os::Clock::now() < deadline) {
+        while (!call.is_done() && !is_past(deadline)) {
             look_until_news(lock, deadline);
             pump();
         }
         waiter_present_ = false;
-        if (os::Clock::now() >= deadline) break;
+        if (is_past(deadline)) break;
     }
     // Also if this thread was not the waiter: it may be the one that was told to take the place and needs it no more.
     if (!waiter_present_) hand_over();
     return call.is_done();
 }
 
-// Sleeps until a worker has sent something, a worker has died, somebody wakes us, or the deadline.
+// Looks, and then sleeps, until a worker has sent something, a worker has died, somebody wakes us, or the deadline.
 void PoolEngine::look_until_news(std::unique_lock<std::mutex>& lock, os::Deadline deadline) {
     const std::uint32_t ticket = doorbell_.waiter_ticket();
-    doorbell_.announce(DoorbellPage::waiter);
-    if (has_news()) return;
-    const os::Deadline now = os::Clock::now();
     // Looking costs a processor, so it is worth it only while the workers leave one free.
-    const bool spins = busy_workers() < processors_;
+    if (busy_workers() < processors_ && spin_for_news(lock, ticket, deadline)) return;
+    doorbell_.announce(DoorbellPage::waiter);
+    service_armed_ = DoorbellPage::nobody;
+    if (has_news()) return;
     waiter_asleep_ = true;
     lock.unlock();
-    const os::Deadline spin_end = spins ? std::min(deadline, now + spin_time) : now;
-    while (doorbell_.waiter_ticket() == ticket) {
-        for (int i = 0; i < 32 && doorbell_.waiter_ticket() == ticket; ++i) os::relax_cpu();
-        if (os::Clock::now() < spin_end) continue;
-        doorbell_.sleep_as_waiter(ticket, std::min(deadline, now + longest_sleep));
-        break;
-    }
+    doorbell_.sleep_as_waiter(ticket, std::min(deadline, os::Clock::now() + longest_sleep));
     lock.lock();
     waiter_asleep_ = false;
+}
+
+// Looks for a while, without the mutex. Nobody is told of it, so no worker spends a system call on waking us.
+bool PoolEngine::spin_for_news(std::unique_lock<std::mutex>& lock, std::uint32_t ticket, os::Deadline deadline) {
+    looked_at_.clear();
+    for (const auto& worker : workers_)
+        if (!worker->is_broken) looked_at_.push_back(&worker->child->results().next_word());
+    is_spinning_ = true;  // the memory looked at stays mapped
+    lock.unlock();
+    const auto found = [&] {
+        for (const RecordWord* word : looked_at_)
+            if (word->load(std::memory_order_relaxed) != 0) return true;
+        return doorbell_.waiter_ticket() != ticket;
+    };
+    const auto find = [&](int looks) {
+        for (int i = 0; i < looks; ++i) {
+            if (found()) return true;
+            os::relax_cpu();
+        }
+        return false;
+    };
+    bool is_found = find(256);  // before it is worth asking for the time
+    if (!is_found) {
+        const os::Deadline give_up = std::min(deadline, os::Clock::now() + spin_time);
+        while (!is_found && os::Clock::now() < give_up) is_found = find(64);
+    }
+    lock.lock();
+    is_spinning_ = false;
+    graves_.clear();
+    return is_found;
 }
 
 std::size_t PoolEngine::busy_workers() const noexcept {
@@ -82,7 +102,7 @@ std::size_t PoolEngine::busy_workers() const noexcept {
 
 // The waiter leaves: the next one takes its place, or the service thread is told what to wake up for.
 void PoolEngine::hand_over() {
-    if (queued_waiters_ != 0) {
+    if (sleepers_ != 0) {
         changed_.notify_all();
         return;
     }
@@ -92,15 +112,18 @@ void PoolEngine::hand_over() {
 // Makes sure that the service thread, while it sleeps, is woken by what concerns it.
 void PoolEngine::brief_service() {
     const DoorbellPage::Mode mode = service_mode();
-    if (doorbell_.mode() == mode) return;
+    if (service_armed_ >= mode || !service_asleep_) return;
+    service_armed_ = mode;
     doorbell_.announce(mode);
     // What happened before the announcement was told to nobody.
-    if (mode != DoorbellPage::nobody && has_news()) doorbell_.wake_service();
+    if (has_news()) doorbell_.wake_service();
 }
 
+// What the service thread must be told of while nobody waits for results.
 DoorbellPage::Mode PoolEngine::service_mode() const noexcept {
     if (state_ == State::closing) return DoorbellPage::service_any;
-    return outstanding_ != 0 ? DoorbellPage::service_low : DoorbellPage::nobody;
+    if (!pending_.empty()) return DoorbellPage::service_low;
+    return outstanding_ != 0 ? DoorbellPage::service_stuck : DoorbellPage::nobody;
 }
 
 void PoolEngine::serve() {
@@ -116,38 +139,63 @@ void PoolEngine::serve() {
 void PoolEngine::serve_locked(std::unique_lock<std::mutex>& lock) {
     while (!service_stop_) {
         const std::uint32_t ticket = doorbell_.service_ticket();
+        const os::Clock::time_point now = os::Clock::now();
         replace_missing(lock);
+        if (imbalance_) look_at_imbalance();
         bool sleep = true;
         if (!waiter_present_) {
             pump();
-            doorbell_.announce(service_mode());
-            sleep = !has_news();
+            service_armed_ = service_mode();
+            doorbell_.announce(service_armed_);
+            sleep = service_armed_ == DoorbellPage::nobody || !has_news();
         } else if (has_exits_.load(std::memory_order_acquire)) {
             handle_exits();
             sleep = false;
         }
         if (!sleep || service_stop_) continue;
-        const os::Deadline deadline = outstanding_ != 0 ? os::Clock::now() + longest_sleep : os::never;
+        os::Deadline deadline = os::never;
+        if (outstanding_ != 0) deadline = now + longest_sleep;
+        if (imbalance_) deadline = now + imbalance_interval;
+        deadline = std::min(deadline, check_timeouts());
+        service_deadline_ = deadline;
+        service_asleep_ = true;
         lock.unlock();
         doorbell_.sleep_as_service(ticket, deadline);
         lock.lock();
+        service_asleep_ = false;
+        service_armed_ = DoorbellPage::nobody;
+        rest(lock, ticket);
     }
+}
+
+// Small tasks that come and go by the thousand would wake this thread for every message. Workers wake it again only
+// after a rest; what cannot wait for that changes the ticket.
+void PoolEngine::rest(std::unique_lock<std::mutex>& lock, std::uint32_t ticket) {
+    if (doorbell_.service_ticket() == ticket || has_exits_.load(std::memory_order_acquire) || service_stop_) return;
+    const os::Clock::time_point now = os::Clock::now();
+    const bool is_busy = now - last_woken_ < 10 * rest_time;
+    last_woken_ = now;
+    if (!is_busy || state_ != State::running) return;
+    const std::uint32_t next = doorbell_.service_ticket();
+    lock.unlock();
+    doorbell_.sleep_as_service(next, now + rest_time);
+    lock.lock();
 }
 
 void PoolEngine::await_room(CallState& call) {
     std::unique_lock lock(mutex_);
+    const CallDetails& details = *call.details();
+    const TaskStats& stats = stats_[&call.task()];
     const auto is_full = [&] {
         if (state_ == State::terminated || state_ == State::broken || call.is_done()) return false;
-        if (call.waiting_segments >= window_segments * workers_.size()) return true;
-        if (call.waiting < window_items * workers_.size()) return false;
-        return call.stats->nanoseconds_per_item == 0 ||
-               call.stats->nanoseconds_per_item * static_cast<double>(call.waiting) > window_nanoseconds;
+        if (details.waiting_segments >= window_segments * workers_.size()) return true;
+        if (details.waiting < window_items * workers_.size()) return false;
+        return stats.nanoseconds_per_item == 0 ||
+               stats.nanoseconds_per_item * static_cast<double>(details.waiting) > window_nanoseconds;
     };
     while (is_full()) {
         if (waiter_present_) {
-            ++queued_waiters_;
-            changed_.wait(lock);
-            --queued_waiters_;
+            sleep_until_changed(lock);
             continue;
         }
         waiter_present_ = true;

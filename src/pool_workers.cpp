@@ -12,24 +12,6 @@ constexpr ChannelSizes ring_sizes{256 * 1024, 256 * 1024};
 // So many workers in a row that end before they are ready break the pool.
 constexpr std::size_t failed_starts_limit = 3;
 
-std::shared_ptr<CallState> internal_call(const StoredCall& stored) {
-    auto call = std::make_shared<CallState>();
-    call->task = refer(stored.target);
-    call->is_internal = true;
-    call->items = 1;
-    call->is_complete = true;
-    return call;
-}
-
-ItemBlock block_of(const StoredCall& stored) {
-    ItemBlock block;
-    block.size = stored.bytes.size();
-    block.bytes.reset(new std::byte[block.size + 1]);
-    std::ranges::copy(stored.bytes, block.bytes.get());
-    block.prefix = block.size;
-    return block;
-}
-
 }  // namespace
 
 // May be called without the mutex.
@@ -49,9 +31,8 @@ std::unique_ptr<PoolEngine::Worker> PoolEngine::start_worker() {
     options.doorbell = doorbell_segment_.handle();
     options.waiter_slot = waiter_slot_;
     options.service_slot = service_slot_;
-    options.on_exit = [weak = weak_from_this(), serial = worker->serial] {
-        if (const auto self = weak.lock()) self->on_child_exit(serial);
-    };
+    retain();
+    options.on_exit = [self = EngineRef(this), serial = worker->serial] { self->on_child_exit(serial); };
     try {
         worker->child = std::make_unique<Child>(std::move(options));
     } catch (...) {
@@ -65,13 +46,26 @@ std::unique_ptr<PoolEngine::Worker> PoolEngine::start_worker() {
 // Puts a started worker to work: first of all its initializer.
 void PoolEngine::install(std::unique_ptr<Worker> worker) {
     if (settings_.initializer) {
-        // One call per worker, and none that is done already: a dead worker's may have failed.
-        const std::shared_ptr<CallState> call = internal_call(settings_.initializer);
-        Batch batch{call, std::make_shared<const ItemBlock>(block_of(settings_.initializer)), 0, 1, 0};
-        batch.offset = batch.block->prefix;
+        Batch batch = internal_batch(settings_.initializer);
         dispatch(*worker, batch);
     }
     workers_.push_back(std::move(worker));
+    may_be_idle_ = true;
+}
+
+// One call per worker and occasion, and none that is done already: a dead worker's may have failed.
+Batch PoolEngine::internal_batch(const StoredCall& stored) {
+    auto block = std::make_shared<ItemBlock>();
+    block->task = &refer(stored.target);
+    CallRef call(calls_.allocate(*this, *block->task));
+    retain();
+    call->need_details().is_internal = true;
+    block->singles.push_back(call.detach());
+    block->prefix = block->size = stored.bytes.size();
+    block->bytes.reset(new std::byte[block->size + 1]);
+    std::ranges::copy(stored.bytes, block->bytes.get());
+    const std::size_t offset = block->size;
+    return {std::move(block), 0, 1, 0, offset};
 }
 
 // On a thread of the library, which must go on at once.
@@ -102,9 +96,10 @@ void PoolEngine::handle_exits() {
             continue;
         }
         bury(**found);  // still in the list, so that its tasks fail with the others' if this throws
+        if (is_spinning_) graves_.push_back(std::move(*found));
         workers_.erase(found);
     }
-    changed_.notify_all();
+    tell_changed();
 }
 
 // A worker has ended: what it had finished counts, what it was running fails, what it had not begun goes elsewhere.
@@ -116,7 +111,7 @@ void PoolEngine::bury(Worker& worker) {
     const bool is_ready = worker.is_initialised || (!settings_.initializer && has_arrived);
     if (is_ready) {
         failed_starts_ = 0;
-        fail_running(worker);
+        if (!may_retry(worker)) fail_running(worker);
     }
     requeue(worker);
     if (!is_ready && !worker.is_stopping) note_failed_start(worker);
@@ -124,19 +119,31 @@ void PoolEngine::bury(Worker& worker) {
 
 // The item that a dead worker was running has that death as its result.
 void PoolEngine::fail_running(Worker& worker) {
-    if (worker.in_flight.empty() || worker.in_flight.front().batch.call->is_internal) return;
-    Dispatch& running = worker.in_flight.front();
+    if (worker.in_flight.empty()) return;
+    const Dispatch& running = worker.in_flight.front();
+    if (running.batch.block->call_of(running.batch.first + running.received).is_internal()) return;
     // What a worker that sent nonsense says about its progress is nothing to go by: none of the chunk is run again.
     if (!worker.is_broken && !worker.child->tasks().is_claimed(running.position)) return;
     const std::uint32_t failed = worker.is_broken ? running.batch.count - running.received : 1;
-    CallState& call = *running.batch.call;
-    for (std::uint32_t i = 0; i < failed; ++i, ++running.received) {
-        call.add_error(
-            running.batch.first + running.received,
-            std::make_exception_ptr(WorkerDied(worker.child->status(), worker.child->pid(), call.task->name)));
+    const ErrorMaker died =
+        worker.verdict
+            ? worker.verdict
+            : maker_of(WorkerDied(worker.child->status(), worker.child->pid(), running.batch.block->task->name));
+    for (std::uint32_t i = 0; i < failed; ++i) {
+        const std::uint64_t index = running.batch.first + running.received;
+        running.batch.block->call_of(index).add_error(index, died);
+        finish_items(worker, 1);
     }
-    outstanding_ -= std::min<std::uint64_t>(failed, outstanding_);
-    if (call.is_done()) notify_done();
+}
+
+// Whether the task that a dead worker was running is to be tried again, and then counts the attempt.
+bool PoolEngine::may_retry(Worker& worker) {
+    if (worker.in_flight.empty() || worker.is_broken || worker.verdict) return false;
+    Dispatch& running = worker.in_flight.front();
+    const CallState& call = running.batch.block->call_of(running.batch.first + running.received);
+    if (call.is_internal() || call.is_done() || !worker.child->tasks().is_claimed(running.position)) return false;
+    running.attempts = running.received == 0 ? running.batch.attempts + 1 : 1;
+    return running.attempts <= static_cast<std::uint64_t>(call.options().retries.value());
 }
 
 // Puts what has no result back to the front of the queue, in its old order.
@@ -144,18 +151,25 @@ void PoolEngine::requeue(Worker& worker) {
     for (; !worker.in_flight.empty(); worker.in_flight.pop_back()) {
         const Dispatch& dispatch = worker.in_flight.back();
         Batch batch = dispatch.batch;
-        if (batch.call->is_internal) continue;
-        for (std::uint32_t i = 0; i < dispatch.received; ++i) batch.offset = batch.block->next(batch.offset);
-        batch.first += dispatch.received;
-        batch.count -= dispatch.received;
-        if (batch.count == 0) continue;
+        const ItemBlock& block = *batch.block;
+        if (block.call_of(batch.first + dispatch.received).is_internal()) continue;
+        std::size_t offset = batch.offset;
+        for (std::uint32_t i = 0; i < dispatch.received; ++i) offset = block.next(offset);
+        batch.take(dispatch.received, offset);
+        batch.attempts = dispatch.attempts;
         if (state_ != State::running && state_ != State::closing) {  // nobody will come for it
-            batch.call->fail(std::make_exception_ptr(BrokenPool(broken_text_)));
-            notify_done();
+            const std::uint32_t calls = block.call ? 1 : batch.count;
+            for (std::uint32_t i = 0; i < calls; ++i) {
+                CallState& call = block.call_of(batch.first + i);
+                call.fail(maker_of(BrokenPool(broken_text_)));
+                call_done(call);
+            }
             continue;
         }
-        if (batch.block->is_spilled()) ++batch.call->waiting_segments;
-        batch.call->waiting += batch.count;
+        if (block.call) {
+            block.call->details()->waiting += batch.count;
+            if (block.is_spilled()) ++block.call->details()->waiting_segments;
+        }
         pending_.push_front(std::move(batch));
     }
 }
@@ -176,11 +190,8 @@ void PoolEngine::salvage(Worker& worker) {
     const Dispatch& running = worker.in_flight.front();
     if (!worker.child->tasks().is_claimed(running.position)) return;
     const ResultMessage message = read_unfinished_record(*worker.child);
-    if (message.count == 0 || message.id != running.id || message.first != running.received ||
-        message.count > running.batch.count - running.received)
-        return;
-    running.batch.call->add_results(running.batch.first + running.received, message);
-    finish_items(worker, message.count);
+    if (message.count == 0 || message.id != running.id) return;
+    deliver(worker, message);
 }
 
 // Starts workers in the place of those that ended. The mutex is not held while one starts.
@@ -219,7 +230,7 @@ void PoolEngine::break_pool(const std::string& why) {
     if (state_ != State::running && state_ != State::closing) return;
     state_ = State::broken;
     broken_text_ = "multiproc: the pool is broken: " + why;
-    fail_everything(std::make_exception_ptr(BrokenPool(broken_text_)));
+    fail_everything(maker_of(BrokenPool(broken_text_)));
     for (const auto& worker : workers_) worker->child->signal(os::Signal::kill);
 }
 
@@ -227,9 +238,7 @@ void PoolEngine::break_pool(const std::string& why) {
 void PoolEngine::retire(Worker& worker) {
     worker.is_stopping = true;
     if (settings_.finalizer && !worker.is_finalizing) {
-        Batch batch{internal_call(settings_.finalizer),
-                    std::make_shared<const ItemBlock>(block_of(settings_.finalizer)), 0, 1, 0};
-        batch.offset = batch.block->prefix;
+        Batch batch = internal_batch(settings_.finalizer);
         worker.is_finalizing = dispatch(worker, batch);
         if (!worker.is_finalizing) return;
     }

@@ -1,11 +1,11 @@
 #include "process_info.hpp"
 
 #include <atomic>
-#include <cstdlib>
 #include <mutex>
 #include <utility>
 
 #include "error_text.hpp"
+#include "exit_handlers.hpp"
 #include "os.hpp"
 #include "per_process.hpp"
 
@@ -52,7 +52,7 @@ std::size_t cpu_count() { return os::cpu_count(); }
 void at_worker_exit(std::function<void()> function) {
     Identity& id = identity();
     const std::lock_guard lock(id.mutex);
-    if (!id.is_child && id.at_exit.empty()) std::atexit(run_worker_exit_functions);
+    if (!id.is_child && id.at_exit.empty()) at_program_exit<&run_worker_exit_functions>();
     id.at_exit.push_back(std::move(function));
 }
 

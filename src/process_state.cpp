@@ -1,7 +1,6 @@
 #include "process_state.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 #include <stdexcept>
 #include <utility>
@@ -9,6 +8,7 @@
 #include <multiproc/errors.hpp>
 
 #include "error_transport.hpp"
+#include "exit_handlers.hpp"
 #include "per_process.hpp"
 #include "result_record.hpp"
 #include "runtime.hpp"
@@ -22,6 +22,8 @@ constexpr std::uint64_t call_id = 1;
 [[noreturn]] void throw_started() {
     throw std::logic_error("multiproc: this Process was started already; make a new one to run it again");
 }
+
+void finish_processes() noexcept { ProcessRegistry::get().finish(); }
 
 }  // namespace
 
@@ -90,16 +92,15 @@ void ProcessState::start() {
         options.name = name_locked();
         if (!registry.at_exit_registered_) {
             registry.at_exit_registered_ = true;
-            // Runs before the destructors of static objects made earlier, and only in the process that registered it.
-            std::atexit([] { ProcessRegistry::get().finish(); });
+            at_program_exit<&finish_processes>();
         }
     }
+    std::shared_ptr<Child> child;
     try {
         const os::Handle out = open_redirect(options_.out);
         const os::Handle err = open_redirect(options_.err);
         CallMessage call;
-        const std::shared_ptr<const TaskRef> task = refer(target_);
-        call.task = task.get();
+        call.task = &refer(target_);
         call.id = call_id;
         call.prefix = message_.bytes().first(fields_size_);
         call.items = message_.bytes().subspan(fields_size_);
@@ -116,7 +117,7 @@ void ProcessState::start() {
             std::erase(registry.running, self);
             registry.ended.notify_all();
         };
-        auto child = std::make_shared<Child>(std::move(options));
+        child = std::make_shared<Child>(std::move(options));
         try {
             child->send(call);  // its ring is empty, so there is room
         } catch (const std::system_error&) {
@@ -125,11 +126,12 @@ void ProcessState::start() {
         }
 
         const std::lock_guard lock(registry.mutex);
-        child_ = std::move(child);
         task_name_ = call.task->name;
-        starting_ = false;
         if (!ended_.load(std::memory_order_relaxed)) registry.running.push_back(shared_from_this());
+        child_ = std::move(child);
+        starting_ = false;
     } catch (...) {
+        if (child) child->signal(os::Signal::kill);  // nobody will know of it
         const std::lock_guard lock(registry.mutex);
         starting_ = false;
         throw;

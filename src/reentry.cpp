@@ -3,7 +3,6 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
-#include <cstdio>
 #include <cstdlib>
 #include <mutex>
 #include <optional>
@@ -23,8 +22,8 @@ namespace {
 constexpr std::uint32_t failed_bootstrap_code = 112;
 
 constexpr const char* late_message =
-    "multiproc: this process was started as a child, but its main() did not call multiproc::freeze_support()%s. Call "
-    "it as the first line of main(), unconditionally.\n";
+    "multiproc: this process was started as a child, but its main() did not call multiproc::freeze_support()";
+constexpr const char* late_advice = ". Call it as the first line of main(), unconditionally.\n";
 
 std::chrono::seconds arrival_limit() {
     if (const char* text = std::getenv("MULTIPROC_BOOTSTRAP_TIMEOUT")) {
@@ -69,8 +68,7 @@ private:
         return waiting_;
     }
     [[noreturn]] static void give_up(const char* how) {
-        std::fprintf(stderr, late_message, how);
-        std::fflush(stderr);
+        os::print_error(std::string(late_message) + how + late_advice);
         os::exit_now(failed_bootstrap_code);
     }
 
@@ -112,10 +110,16 @@ std::string check_build(const StartInfo& info) {
 
 }  // namespace
 
-void freeze_support() {
+void detail::enter_program() {
     arrival_guard.arrive();
-    // Taken even if this is not the first call: a process has at most one bootstrap.
-    std::optional<os::Bootstrap> bootstrap = os::take_bootstrap();
+    std::optional<os::Bootstrap> bootstrap;
+    try {
+        // Taken even if this is not the first call: a process has at most one bootstrap.
+        bootstrap = os::take_bootstrap();
+    } catch (const std::exception& error) {
+        // A child that cannot become one must not go on as the program.
+        fail_bootstrap(std::string("multiproc: this child process cannot begin: ") + error.what() + "\n");
+    }
     arrived.store(true, std::memory_order_release);
     if (bootstrap) run_child(*std::move(bootstrap));
 }

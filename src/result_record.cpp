@@ -16,8 +16,10 @@ ResultMessage copy_fields(const std::byte* place) noexcept {
     message.first = record->first;
     message.count = static_cast<std::uint32_t>(progress >> 32);
     message.size = static_cast<std::uint32_t>(progress);
+    message.begun = record->begun;
     message.nanoseconds = record->nanoseconds;
-    message.is_in_segment = record->in_segment != 0;
+    message.is_in_segment = (record->form & ResultRecord::in_segment) != 0;
+    message.is_error = (record->form & ResultRecord::error) != 0;
     message.data = place + sizeof(ResultRecord);
     return message;
 }
@@ -25,9 +27,9 @@ ResultMessage copy_fields(const std::byte* place) noexcept {
 }  // namespace
 
 ResultMessage read_result_record(const ResultRingParent::Record& record) {
-    if (record.head.size < sizeof(ResultRecord)) throw CodecError("multiproc: a worker sent a broken result");
+    if (record.head.kind != RecordKind::result || record.head.size < sizeof(ResultRecord))
+        throw CodecError("multiproc: a worker sent a broken result");
     ResultMessage message = copy_fields(record.place);
-    message.is_error = record.head.kind == RecordKind::error;
     const std::size_t room = record.head.size - sizeof(ResultRecord);
     if (message.count == 0 || (message.is_error && message.count != 1))
         throw CodecError("multiproc: a worker sent a broken result");
@@ -51,11 +53,9 @@ void attach_segment(ResultMessage& message, Child& child) {
 ResultMessage read_unfinished_record(Child& child) noexcept {
     const ResultRingParent& ring = child.results();
     if (ring.unfinished_room() < sizeof(ResultRecord)) return {};
-    RecordHead head;
-    std::memcpy(&head, ring.unfinished(), sizeof head);
     ResultMessage message = copy_fields(ring.unfinished());
     const bool fits = message.size <= ring.unfinished_room() - sizeof(ResultRecord);
-    if (head.kind != RecordKind::values || message.is_in_segment || !fits) return {};
+    if (message.is_in_segment || message.is_error || !fits) return {};
     return message;
 }
 

@@ -13,7 +13,8 @@ struct ResultMessage {
     std::uint64_t id = 0;
     std::uint32_t first = 0;
     std::uint32_t count = 0;
-    std::uint64_t nanoseconds = 0;
+    std::uint64_t begun = 0;        // nanoseconds of the steady clock...
+    std::uint64_t nanoseconds = 0;  // ... and how long the call has taken so far; 0 if it was not timed
     bool is_error = false;
     const std::byte* data = nullptr;  // in the ring: copy it before the record is popped; or in `segment`
     std::size_t size = 0;

@@ -1,5 +1,6 @@
 #include "result_writer.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <system_error>
 
@@ -12,33 +13,42 @@
 namespace multiproc {
 namespace {
 
-// Below this many bytes of unclaimed tasks a worker counts as running low.
-constexpr std::size_t low_backlog = 16 * 1024;
 // An open record is given up for a fresh place in the ring rather than squeezed into less than this.
 constexpr std::size_t smallest_room = 1024;
 
 std::byte* payload_of(ResultRecord* record) noexcept { return reinterpret_cast<std::byte*>(record + 1); }
 
+std::uint64_t now() noexcept {
+    return static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::nanoseconds>(os::Clock::now().time_since_epoch()).count());
+}
+
 std::size_t items_bytes(std::uint64_t progress) noexcept { return static_cast<std::uint32_t>(progress); }
 
 }  // namespace
 
-ResultWriter::ResultWriter(Channel& channel, os::HandleLink& link, Doorbell doorbell)
+ResultWriter::ResultWriter(Channel& channel, TaskRingWorker& tasks, os::HandleLink& link, Doorbell doorbell)
     : channel_(channel),
       link_(link),
       lot_(Runtime::get().lot()),
       doorbell_(doorbell),
       ring_(channel.result_worker()),
-      tasks_(channel.task_worker()) {
+      tasks_(&tasks) {
     result_ = this;
     progress_ = &unseen_progress_;
 }
 
-void ResultWriter::begin_call(std::uint64_t id) {
+void ResultWriter::begin_call(std::uint64_t id, std::uint32_t items, std::uint32_t flags) {
     id_ = id;
+    count = items;
     first_ = 0;
     done_ = 0;
-    begun_ = os::Clock::now();
+    begun_ = flags == 0 ? 0 : now();
+    if ((flags & CallRecord::watched) != 0) {
+        ControlBlock& control = channel_.control();
+        control.running_since.store(begun_, std::memory_order_relaxed);
+        control.running.store(id, std::memory_order_release);
+    }
     task_name_ = nullptr;
     error_text_.clear();
     open(smallest_room);
@@ -55,7 +65,7 @@ void ResultWriter::fail_all() noexcept {
 
 // Waits until the ring has room for a record with `payload` bytes; `room` is how many there are.
 ResultRecord* ResultWriter::reserve_record(std::size_t payload, std::size_t& room) {
-    const std::size_t size = sizeof(ResultRecord) + round_up_to_cell(payload);
+    const std::size_t size = sizeof(ResultRecord) + payload;
     ResultRingWorker::Room place = ring_.reserve(size);
     while (place.place == nullptr) {
         doorbell_.ring(News::stuck);
@@ -70,17 +80,20 @@ ResultRecord* ResultWriter::reserve_record(std::size_t payload, std::size_t& roo
 void ResultWriter::open(std::size_t bytes) {
     std::size_t room = 0;
     record_ = reserve_record(bytes, room);
-    // What an earlier record left here must not pass for progress of this one.
-    record_->progress.store(0, std::memory_order_relaxed);
-    std::atomic_signal_fence(std::memory_order_seq_cst);
-    record_->head = {0, RecordKind::values};
-    record_->id = id_;
-    record_->first = first_;
-    record_->in_segment = 0;
+    begin_record(record_, 0);
     progress_ = &record_->progress;
     begin_ = cursor_ = payload_of(record_);
     limit_ = begin_ + std::min(room, inline_limit);
     done_ = 0;
+}
+
+void ResultWriter::begin_record(ResultRecord* record, std::uint32_t form) const noexcept {
+    // What an earlier record left here must not pass for progress of this one.
+    record->progress.store(0, std::memory_order_relaxed);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    record->id = id_;
+    record->first = first_;
+    record->form = form;
 }
 
 void ResultWriter::close_record() noexcept {
@@ -93,14 +106,12 @@ void ResultWriter::close_record() noexcept {
 }
 
 void ResultWriter::push(ResultRecord* record, std::size_t payload) noexcept {
-    record->nanoseconds = static_cast<std::uint64_t>(
-        std::chrono::duration_cast<std::chrono::nanoseconds>(os::Clock::now() - begun_).count());
-    const std::size_t size = sizeof(ResultRecord) + round_up_to_cell(payload);
-    record->head.size = static_cast<std::uint32_t>(size);
-    ring_.push(size);
+    record->begun = begun_;
+    record->nanoseconds = begun_ == 0 ? 0 : now() - begun_;
+    ring_.push(RecordKind::result, sizeof(ResultRecord) + payload);
 }
 
-void ResultWriter::tell() noexcept { doorbell_.ring(tasks_.backlog() < low_backlog ? News::low : News::result); }
+void ResultWriter::tell() noexcept { doorbell_.ring(tasks_->is_low() ? News::low : News::result); }
 
 // Sends the complete items of the open record.
 void ResultWriter::send_record() noexcept {
@@ -139,7 +150,7 @@ SegmentRef ResultWriter::hand_over(const SegmentLease& lease, std::size_t bytes)
 void ResultWriter::send_spilled() {
     head_of(*lease_.segment).in_use.store(1, std::memory_order_relaxed);
     const SegmentRef ref = hand_over(lease_, size());
-    send_single(RecordKind::values, true, std::as_bytes(std::span(&ref, 1)), 0);
+    send_single(ResultRecord::in_segment, std::as_bytes(std::span(&ref, 1)), 0);
 }
 
 void ResultWriter::grow(std::size_t more) {
@@ -190,16 +201,10 @@ void ResultWriter::send_error() noexcept {
 
 // Sends a record of one item. Its progress is stored last: should this process die before, the parent finds nothing
 // there.
-void ResultWriter::send_single(RecordKind kind, bool in_segment, std::span<const std::byte> payload,
-                               std::size_t bytes) {
+void ResultWriter::send_single(std::uint32_t form, std::span<const std::byte> payload, std::size_t bytes) {
     std::size_t room = 0;
     ResultRecord* record = reserve_record(payload.size(), room);
-    record->progress.store(0, std::memory_order_relaxed);
-    std::atomic_signal_fence(std::memory_order_seq_cst);
-    record->head.kind = kind;
-    record->id = id_;
-    record->first = first_;
-    record->in_segment = in_segment ? 1 : 0;
+    begin_record(record, form);
     std::memcpy(payload_of(record), payload.data(), payload.size());
     record->progress.store(pack(1, bytes), std::memory_order_release);
     push(record, payload.size());
@@ -209,14 +214,14 @@ void ResultWriter::send_single(RecordKind kind, bool in_segment, std::span<const
 
 void ResultWriter::write_error(std::span<const std::byte> encoded) {
     if (encoded.size() <= inline_limit) {
-        send_single(RecordKind::error, false, encoded, encoded.size());
+        send_single(ResultRecord::error, encoded, encoded.size());
         return;
     }
     const SegmentLease lease = segments_.acquire(encoded.size());
     std::memcpy(lease.data(), encoded.data(), encoded.size());
     head_of(*lease.segment).in_use.store(1, std::memory_order_relaxed);
     const SegmentRef ref = hand_over(lease, encoded.size());
-    send_single(RecordKind::error, true, std::as_bytes(std::span(&ref, 1)), 0);
+    send_single(ResultRecord::error | ResultRecord::in_segment, std::as_bytes(std::span(&ref, 1)), 0);
 }
 
 }  // namespace multiproc

@@ -19,9 +19,11 @@ namespace multiproc {
 
 class ResultWriter final : public detail::TaskRun, private OutputBuffer {
 public:
-    ResultWriter(Channel& channel, os::HandleLink& link, Doorbell doorbell);
+    // `tasks`: where the next call will come from.
+    ResultWriter(Channel& channel, TaskRingWorker& tasks, os::HandleLink& link, Doorbell doorbell);
 
-    void begin_call(std::uint64_t id);
+    // `flags`: of CallRecord.
+    void begin_call(std::uint64_t id, std::uint32_t items, std::uint32_t flags);
     void set_task_name(const std::string& name) noexcept { task_name_ = &name; }
     // Sends what was not sent yet.
     void end_call();
@@ -39,11 +41,12 @@ private:
     void open(std::size_t bytes);
     void close_record() noexcept;
     ResultRecord* reserve_record(std::size_t payload, std::size_t& room);
+    void begin_record(ResultRecord* record, std::uint32_t form) const noexcept;
     void push(ResultRecord* record, std::size_t payload) noexcept;
     void send_record() noexcept;
     void send_spilled();
     SegmentRef hand_over(const SegmentLease& lease, std::size_t bytes);
-    void send_single(RecordKind kind, bool in_segment, std::span<const std::byte> payload, std::size_t bytes);
+    void send_single(std::uint32_t form, std::span<const std::byte> payload, std::size_t bytes);
     void write_error(std::span<const std::byte> encoded);
     void tell() noexcept;
 
@@ -52,7 +55,7 @@ private:
     os::ParkingLot& lot_;
     Doorbell doorbell_;
     ResultRingWorker ring_;
-    TaskRingWorker tasks_;
+    const TaskRingWorker* tasks_;
     SegmentSource segments_;
     SegmentPeer parent_;
 
@@ -61,8 +64,8 @@ private:
     std::atomic<std::uint64_t> unseen_progress_{0};  // progress of an item that is not in the ring
     std::vector<std::byte> moving_;                  // an unfinished item on its way to another place
     std::uint64_t id_ = 0;
-    std::uint32_t first_ = 0;  // index of the open record's first item
-    os::Clock::time_point begun_;
+    std::uint32_t first_ = 0;                 // index of the open record's first item
+    std::uint64_t begun_ = 0;                 // nanoseconds of the steady clock, if the call is timed or watched
     const std::string* task_name_ = nullptr;  // null until the task was found
     std::string error_text_;
 };

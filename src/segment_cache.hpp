@@ -84,6 +84,15 @@ public:
     explicit SpillBuffer(SegmentSource& source) noexcept : source_(&source) {}
     bool is_spilled() const noexcept { return lease_.segment != nullptr; }
     const SegmentLease& lease() const noexcept { return lease_; }
+    // Where the message is, and how far it could grow, once it has room for `more` bytes.
+    struct Room {
+        std::byte *begin, *end;
+    };
+    Room make_room(std::size_t more) {
+        append(more);
+        truncate(size() - more);
+        return {begin_, limit_};
+    }
     // Empties it for the next message; a heap block is kept.
     void reset() noexcept;
     // Takes the heap block out, shrunk to nothing but its bytes' ownership.

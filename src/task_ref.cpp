@@ -69,15 +69,15 @@ TaskRef make_ref(const TaskTarget& target) {
     TaskRef ref;
     const os::Module module = locate(target.descriptor, target);
     TaskModules modules{name_unless_executable(module), std::nullopt};
-    ref.descriptor = reinterpret_cast<std::uintptr_t>(target.descriptor) - module.base;
-    ref.signature = hash_of(target.descriptor->signature().name());
+    ref.place.descriptor = reinterpret_cast<std::uintptr_t>(target.descriptor) - module.base;
+    ref.place.signature = hash_of(target.descriptor->signature().name());
     if (target.function == nullptr) {
         ref.name = name_of(target, nullptr, 0);
     } else {
         const os::Module function_module = locate(target.function, target);
         modules.function = name_unless_executable(function_module);
-        ref.function = reinterpret_cast<std::uintptr_t>(target.function) - function_module.base;
-        ref.name = name_of(target, &function_module, ref.function);
+        ref.place.function = reinterpret_cast<std::uintptr_t>(target.function) - function_module.base;
+        ref.name = name_of(target, &function_module, ref.place.function);
     }
     if (modules.descriptor || modules.function) {
         HeapBuffer out;
@@ -100,7 +100,7 @@ struct TargetEqual {
 
 struct KnownTasks {
     std::mutex mutex;
-    std::unordered_map<TaskTarget, std::shared_ptr<const TaskRef>, TargetHash, TargetEqual> refs;
+    std::unordered_map<TaskTarget, TaskRef, TargetHash, TargetEqual> refs;  // its nodes stay where they are
 };
 
 os::Module module_named(const std::optional<ModuleName>& name) {
@@ -132,53 +132,38 @@ void require_function(const void* function) {
 }
 }  // namespace detail
 
-std::shared_ptr<const TaskRef> refer(const TaskTarget& target) {
-    thread_local TaskTarget last_target;
-    thread_local std::shared_ptr<const TaskRef> last;
-    if (last && TargetEqual{}(target, last_target)) return last;
-
+const TaskRef& refer(const TaskTarget& target) {
     auto& known = of_this_process<KnownTasks>();
     const std::lock_guard lock(known.mutex);
-    std::shared_ptr<const TaskRef>& ref = known.refs[target];
-    if (!ref) ref = std::make_shared<const TaskRef>(make_ref(target));
-    last_target = target;
-    last = ref;
-    return ref;
+    const auto found = known.refs.find(target);
+    if (found != known.refs.end()) return found->second;
+    TaskRef ref = make_ref(target);
+    ref.number = static_cast<std::uint32_t>(known.refs.size());
+    return known.refs.emplace(target, std::move(ref)).first->second;
 }
 
-std::size_t TaskResolver::Hash::operator()(const Key& key) const noexcept {
-    return std::hash<std::uint64_t>{}(key.descriptor * 31 + key.function) ^ std::hash<std::string>{}(key.modules);
-}
-
-const ResolvedTask& TaskResolver::resolve(const CallRecord& call, const std::string& modules) {
-    Key key{call.descriptor, call.function, call.signature, modules};
-    if (last_ != nullptr && last_->first == key) return last_->second;
-    auto found = known_.find(key);
-    if (found == known_.end()) {
-        TaskModules names;
-        if (!modules.empty()) {
-            InputBuffer in(std::as_bytes(std::span(modules.data(), modules.size())));
-            names = decode<TaskModules>(in);
-        }
-        ResolvedTask task;
-        const os::Module module = module_named(names.descriptor);
-        task.descriptor = static_cast<const TaskDescriptor*>(address_in(module, call.descriptor));
-        if (hash_of(task.descriptor->signature().name()) != call.signature)
-            throw BootstrapError("multiproc: " + module.path + " has no task of this signature at that place");
-        if (call.function != 0) {
-            const os::Module function_module = module_named(names.function);
-            task.function = address_in(function_module, call.function);
-            if (!os::is_code(task.function))
-                throw BootstrapError("multiproc: a task refers to a place in " + function_module.path +
-                                     " that is no code");
-            task.name = name_of({task.descriptor, task.function}, &function_module, call.function);
-        } else {
-            task.name = name_of({task.descriptor, nullptr}, nullptr, 0);
-        }
-        found = known_.emplace(std::move(key), std::move(task)).first;
+ResolvedTask resolve(const TaskPlace& place, const std::string& modules) {
+    TaskModules names;
+    if (!modules.empty()) {
+        InputBuffer in(std::as_bytes(std::span(modules.data(), modules.size())));
+        names = decode<TaskModules>(in);
     }
-    last_ = &*found;
-    return last_->second;
+    ResolvedTask task;
+    const os::Module module = module_named(names.descriptor);
+    task.descriptor = static_cast<const TaskDescriptor*>(address_in(module, place.descriptor));
+    if (hash_of(task.descriptor->signature().name()) != place.signature)
+        throw BootstrapError("multiproc: " + module.path + " has no task of this signature at that place");
+    if (place.function == 0) {
+        task.name = name_of({task.descriptor, nullptr}, nullptr, 0);
+        return task;
+    }
+    const os::Module function_module = module_named(names.function);
+    task.function = address_in(function_module, place.function);
+    if (!os::is_code(task.function)) {
+        throw BootstrapError("multiproc: a task refers to a place in " + function_module.path + " that is no code");
+    }
+    task.name = name_of({task.descriptor, task.function}, &function_module, place.function);
+    return task;
 }
 
 }  // namespace multiproc

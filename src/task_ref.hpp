@@ -5,9 +5,7 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <string>
-#include <unordered_map>
 
 #include <multiproc/detail/task.hpp>
 
@@ -15,17 +13,23 @@
 
 namespace multiproc {
 
-struct TaskRef {
+// Where a task is: offsets in its modules, and the hash of its signature.
+struct TaskPlace {
     std::uint64_t descriptor = 0;
-    std::uint64_t function = 0;
+    std::uint64_t function = 0;  // 0: there is none
     std::uint64_t signature = 0;
+};
+
+struct TaskRef {
+    std::uint32_t number = 0;  // counts the tasks of this process
+    TaskPlace place;
     std::string modules;  // encoded; empty if all is in the executable
     std::string name;     // for people
 };
 
-// The reference for `target`, made once and kept. Thread-safe.
+// The reference for `target`, made once and kept for good. Thread-safe.
 // Throws BootstrapError for a task that other processes of this program cannot find.
-std::shared_ptr<const TaskRef> refer(const detail::TaskTarget& target);
+const TaskRef& refer(const detail::TaskTarget& target);
 
 struct ResolvedTask {
     const detail::TaskDescriptor* descriptor = nullptr;
@@ -33,23 +37,8 @@ struct ResolvedTask {
     std::string name;
 };
 
-// Finds tasks in a worker, and remembers them. One thread.
-class TaskResolver {
-public:
-    // Throws BootstrapError if the module is missing, is another build, or has no such task.
-    const ResolvedTask& resolve(const CallRecord& call, const std::string& modules);
-
-private:
-    struct Key {
-        std::uint64_t descriptor, function, signature;
-        std::string modules;
-        bool operator==(const Key&) const = default;
-    };
-    struct Hash {
-        std::size_t operator()(const Key& key) const noexcept;
-    };
-    std::unordered_map<Key, ResolvedTask, Hash> known_;
-    const std::pair<const Key, ResolvedTask>* last_ = nullptr;
-};
+// The task at `place` of `modules` in this process. Throws BootstrapError if the module is missing, is another build, or has no
+// such task.
+ResolvedTask resolve(const TaskPlace& place, const std::string& modules);
 
 }  // namespace multiproc

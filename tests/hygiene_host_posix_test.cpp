@@ -1,5 +1,6 @@
 // Hosts that ignore SIGCHLD, reap every child themselves, fork on their own or have closed all descriptors.
 #include <string>
+#include <vector>
 
 #include <multiproc/multiproc.hpp>
 
@@ -19,12 +20,12 @@ std::string expected(const std::string& killed) {
 
 class HygieneHost : public test::EachStartMethod {
 protected:
-    static std::string found_in(const std::string& mode) {
+    static std::string found_in(const std::string& mode, const std::vector<std::string>& env = {}) {
         const test::TemporaryDirectory directory;
         const std::string path = directory.file("found");
         const test::ProgramResult result =
             test::run_program(test::program_path("host_program_posix"),
-                              {{mode, std::string(to_string(mp::get_start_method())), path}, {}});
+                              {{mode, std::string(to_string(mp::get_start_method())), path}, env});
         EXPECT_FALSE(result.timed_out);
         EXPECT_EQ(result.status, mp::ExitStatus::exited(0)) << result.err;
         EXPECT_EQ(result.err, "");
@@ -45,6 +46,23 @@ TEST_F(HygieneHost, that_reaps_every_child_gets_right_statuses) { expect_right_s
 
 TEST_F(HygieneHost, that_closed_all_descriptors_gets_right_statuses) {
     EXPECT_EQ(found_in("closed_all"), expected("killed by SIGKILL"));
+}
+
+TEST_F(HygieneHost, that_closes_all_descriptors_while_children_run_is_told_of_their_ends_and_not_before) {
+    EXPECT_EQ(found_in("closes_while_children_run"), "0 ended early, 12 right, at rest\n");
+}
+
+TEST_F(HygieneHost, that_lowers_the_limit_on_descriptors_while_children_run_is_told_of_their_ends) {
+    EXPECT_EQ(found_in("lowers_limit_while_children_run"),
+              "0 ended early, 12 right, at rest\n" + expected("killed by SIGKILL"));
+}
+
+TEST_F(HygieneHost, that_lacks_descriptors_at_the_first_start_gets_an_error_and_can_start_later) {
+    EXPECT_EQ(found_in("lacks_descriptors_at_first"), "an error\n" + expected("killed by SIGKILL"));
+}
+
+TEST_F(HygieneHost, with_threads_before_main_and_a_broken_stderr_is_not_ended_by_the_warning) {
+    EXPECT_EQ(found_in("breaks_stderr", {"MULTIPROC_TEST_THREAD_BEFORE_MAIN=1"}), expected("killed by SIGKILL"));
 }
 
 TEST_F(HygieneHost, that_forks_on_its_own_finds_the_objects_inert_in_the_copy_and_may_start_new_ones_there) {

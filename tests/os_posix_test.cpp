@@ -20,6 +20,7 @@
 #include <thread>
 
 #include "posix/cpu_limit.hpp"
+#include "posix/exit_watch.hpp"
 #include "posix/parking.hpp"
 #include "posix/platform.hpp"
 #include "posix/shared_memory.hpp"
@@ -78,6 +79,13 @@ TEST_P(OsPosix, ReportsEverySignal) {
         TestChild child(GetParam(), "raises_given_signal", {.text = std::to_string(number)});
         EXPECT_EQ(child.wait(), ExitStatus::signalled(static_cast<std::uint32_t>(number))) << ::strsignal(number);
     }
+}
+
+TEST(OsPosixStatus, AnExitCodeHasEightBitsOnEverySystem) {
+    siginfo_t info{};
+    info.si_code = CLD_EXITED;
+    info.si_status = -1;  // as macOS tells it
+    EXPECT_EQ(posix::status_of(info), ExitStatus::exited(255));
 }
 
 OS_CHILD(lists_descriptors) {

@@ -1,6 +1,9 @@
 // What only Windows promises, or could break.
+#include <algorithm>
 #include <array>
+#include <atomic>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -8,10 +11,15 @@
 #include <system_error>
 #include <thread>
 
+#include <fcntl.h>
+#include <io.h>
+
 #include "support/os_child.hpp"
 #include "win32/api.hpp"
 #include "win32/bootstrap.hpp"
 #include "win32/environment.hpp"
+
+#include <tlhelp32.h>  // needs what windows.h declares
 
 namespace multiproc::os::test {
 namespace {
@@ -299,13 +307,27 @@ TEST(OsWin32, AVariableOfSomebodyElseIsNoBootstrap) {
     set_environment(bootstrap_variable, "");
 }
 
+// Who started this process; 0 if that is not known.
+std::uint32_t creator_of_this_process() {
+    const Handle snapshot = own_or_throw(CreateToolhelp32Snapshot(TH32CS_SNAPPROCESS, 0), "cannot list the processes");
+    PROCESSENTRY32W entry{};
+    entry.dwSize = sizeof entry;
+    for (BOOL more = Process32FirstW(native(snapshot.raw()), &entry); more != 0;
+         more = Process32NextW(native(snapshot.raw()), &entry)) {
+        if (entry.th32ProcessID == GetCurrentProcessId()) return entry.th32ParentProcessID;
+    }
+    return 0;
+}
+
+BootstrapNumbers numbers_from(std::uint32_t parent) {
+    return {.parent_pid = parent, .parent = 4, .out = 8, .err = 12, .interrupt = 16, .handles = {20}};
+}
+
 TEST(OsWin32, ABootstrapThatCannotBeTakenIsAnErrorAndIsGone) {
-    BootstrapNumbers numbers{
-        .parent_pid = current_pid(), .parent = 4, .out = 8, .err = 12, .interrupt = 16, .handles = {20}};
-    const std::string of_another_process = numbers.text();
-    ASSERT_TRUE(BootstrapNumbers::parse(of_another_process).has_value());
-    const std::string damaged = of_another_process.substr(0, of_another_process.size() - 4);
-    for (const std::string& text : {of_another_process, damaged + "x", std::string("multiproc-1:"),
+    const std::string of_another_program = numbers_from(creator_of_this_process()).text();
+    ASSERT_TRUE(BootstrapNumbers::parse(of_another_program).has_value());
+    const std::string damaged = of_another_program.substr(0, of_another_program.size() - 4);
+    for (const std::string& text : {of_another_program, damaged + "x", std::string("multiproc-1:"),
                                     std::string("multiproc-1:1,ffffffffffffffff,1,1,1,")}) {
         set_environment(bootstrap_variable, text);
         EXPECT_TRUE(is_bootstrap_pending()) << text;
@@ -313,6 +335,43 @@ TEST(OsWin32, ABootstrapThatCannotBeTakenIsAnErrorAndIsGone) {
         EXPECT_FALSE(is_bootstrap_pending());
         EXPECT_EQ(std::getenv(bootstrap_variable), nullptr);
     }
+}
+
+OS_CHILD(has_a_variable_for_another) {
+    if (creator_of_this_process() != args.parent_pid) return 1;
+    set_environment(bootstrap_variable, numbers_from(args.parent_pid + 4).text());
+    if (is_bootstrap_pending()) return 2;
+    if (take_bootstrap().has_value()) return 3;
+    return std::getenv(bootstrap_variable) == nullptr ? 0 : 4;
+}
+
+TEST(OsWin32, ABootstrapMeantForAnotherProcessIsNone) {
+    TestChild child(StartMethod::spawn, "has_a_variable_for_another");
+    EXPECT_EQ(child.wait(), ExitStatus::exited(0));
+}
+
+OS_CHILD(has_a_file_locked_by_a_reader) {
+    // A thread that waits for input holds the lock of its stream.
+    HANDLE ends[2] = {};
+    if (CreatePipe(&ends[0], &ends[1], nullptr, 0) == 0) return 1;
+    std::FILE* const file = _fdopen(_open_osfhandle(raw(ends[0]), 0), "r");
+    if (file == nullptr) return 2;
+    std::atomic<bool>& reading = *new std::atomic<bool>{false};
+    std::thread([file, &reading] {
+        _lock_file(file);
+        reading = true;
+        std::fgetc(file);
+    }).detach();
+    while (!reading) std::this_thread::yield();
+    std::printf("text");
+    return 0;
+}
+
+TEST(OsWin32, AThreadThatReadsDoesNotKeepTheStreamsFromBeingFlushed) {
+    const Handle out = temporary_file();
+    TestChild child(StartMethod::spawn, "has_a_file_locked_by_a_reader", {.out = out.raw()});
+    EXPECT_EQ(child.wait(), ExitStatus::exited(0));
+    EXPECT_EQ(contents_of(out.raw()), "text");
 }
 
 // ---- handles
@@ -403,8 +462,44 @@ TEST(OsWin32, AParkingLotNeedsAHandleOnlyWhereSomebodySleeps) {
         EXPECT_EQ(open_handle_count(), before + 2);
         for (std::size_t slot = 0; slot < 10; ++slot) lot->park(slot, word, 0, Clock::now());
         EXPECT_EQ(open_handle_count(), before + 2 + 2 * 10);
+        for (int i = 0; i < 3; ++i) lot->park(0, word, 0, Clock::now() + std::chrono::milliseconds(1));
+        EXPECT_EQ(open_handle_count(), before + 2 + 2 * 10 + 1) << "the timer";
     }
     EXPECT_EQ(open_handle_count(), before);
+}
+
+// The tick of the system is 15.6 ms unless somebody asked for a shorter one: 20 waits that followed it would take 312.
+TEST(OsWin32, WaitsDoNotFollowTheTickOfTheSystem) {
+    const auto lot = ParkingLot::create();
+    std::atomic<std::uint32_t> word{0};
+    Clock::duration best = Clock::duration::max();
+    for (int attempt = 0; attempt < 20 && best > std::chrono::milliseconds(100); ++attempt) {
+        const Deadline begin = Clock::now();
+        for (int i = 0; i < 20; ++i) {
+            const Deadline deadline = Clock::now() + std::chrono::milliseconds(1);
+            while (lot->park(0, word, 0, deadline)) {}
+        }
+        best = std::min(best, Clock::now() - begin);
+    }
+    EXPECT_GE(best, std::chrono::milliseconds(20));
+    EXPECT_LT(best, std::chrono::milliseconds(200));
+}
+
+TEST(OsWin32, AWaitWithADeadlineIsWokenAndForgetsTheTimersOfEarlierOnes) {
+    const auto lot = ParkingLot::create();
+    std::atomic<std::uint32_t> word{0};
+    for (std::uint32_t round = 0; round < 200; ++round) {
+        std::thread waker([&] {
+            word = round + 1;
+            lot->unpark(0, word);
+        });
+        // The timer of this round would end while a later one waits.
+        while (word.load() == round) EXPECT_TRUE(lot->park(0, word, round, Clock::now() + std::chrono::seconds(30)));
+        waker.join();
+        const Deadline deadline = Clock::now() + std::chrono::microseconds(200);
+        while (lot->park(0, word, round + 1, deadline)) {}
+        EXPECT_GE(Clock::now(), deadline);
+    }
 }
 
 OS_CHILD(sleeps_in_each_slot) {

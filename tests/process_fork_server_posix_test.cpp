@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <thread>
 
@@ -44,6 +45,15 @@ TEST_F(ProcessForkServer, is_a_process_between_parent_and_child_and_stays) {
     EXPECT_NE(server_, ::getpid());
     EXPECT_EQ(server(), server_);
 }
+
+#if defined(__linux__)
+TEST_F(ProcessForkServer, holds_none_of_the_programs_streams) {
+    for (int fd = 0; fd < 3; ++fd) {
+        const auto link = "/proc/" + std::to_string(server_) + "/fd/" + std::to_string(fd);
+        EXPECT_EQ(std::filesystem::read_symlink(link), "/dev/null") << fd;
+    }
+}
+#endif
 
 TEST_F(ProcessForkServer, that_was_killed_is_started_again) {
     for (int i = 0; i < 3; ++i) {

@@ -93,6 +93,23 @@ TEST_F(ProcessOptions, env_replaces_the_environment) {
     mp::test::unset_variable("MULTIPROC_TEST_OTHER");
 }
 
+TEST_F(ProcessOptions, an_environment_entry_that_is_no_variable_is_an_error_at_start) {
+    using namespace std::string_literals;
+    for (const std::string& entry : {""s, "NAME"s, "="s, "NAME=a\0b"s}) {
+        mp::Process p(mp::ProcessOptions{.env = std::vector{entry}}, directory_now);
+        EXPECT_THROW(p.start(), std::invalid_argument) << entry;
+    }
+}
+
+TEST_F(ProcessOptions, the_librarys_own_variable_cannot_be_given) {
+    std::vector<std::string> env = mp::test::all_variables();
+    env.push_back("MULTIPROC_BOOTSTRAP=1 c 1 0 0 0 0");
+    mp::Process p(mp::ProcessOptions{.env = env},
+                  [] { return mp::test::variables_with_prefix("MULTIPROC_BOOTSTRAP"); });
+    p.start();
+    EXPECT_EQ(p.result(), std::vector<std::string>{});
+}
+
 std::vector<std::string> library_variables() {
     mp::Process grandchild([] { return mp::test::variables_with_prefix("MULTIPROC_BOOTSTRAP"); });
     grandchild.start();

@@ -28,7 +28,7 @@ protected:
         const std::string out = test::without_returns(result.out);
         if (out.ends_with("error\n")) {
             EXPECT_TRUE(result.err.find("replaced while the program runs") != std::string::npos ||
-                        result.err.find("executable may be gone") != std::string::npos)
+                        result.err.find("could not be started") != std::string::npos)
                 << result.err;
         } else {
             EXPECT_EQ(out, "result 42\nresult 42\nresult 42\n");

@@ -9,9 +9,6 @@
 #pragma once
 
 #include <chrono>
-#include <cstring>
-#include <memory>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -31,10 +28,7 @@ public:
     /// Waits, then returns the result, decoded anew at each call, or throws what the task threw (as `Remote<E>`, which
     /// is an `E`), WorkerDied if its process died, ClosedError or BrokenPool if the pool ended first. For `map_async`:
     /// the error of the first item that failed, once all have been run.
-    R get() const {
-        call_.wait();
-        return call_.template value<R>();
-    }
+    R get() const { return call_.template value<R>(); }
 
     /// As `get`, but throws TimeoutError when the result is not there after `timeout`; the task goes on. A zero or
     /// negative timeout only asks.
@@ -52,8 +46,13 @@ public:
     /// Whether the task ended without an error. Throws std::logic_error if it is not ready.
     bool successful() const { return call_.successful(); }
 
+    /// Gives the task up; its result is CancelledError then. One that no worker has begun never runs; a worker that runs
+    /// it is killed and replaced, and no other task suffers. Returns false if the result or error was there already.
+    bool cancel() const { return call_.cancel(); }
+
 private:
-    friend class Pool;
+    template <class>
+    friend class PoolCalls;
     explicit AsyncResult(detail::CallHandle call) : call_(std::move(call)) {}
 
     detail::CallHandle call_;

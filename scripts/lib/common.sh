@@ -150,7 +150,7 @@ job_count() {
 # build_preset PRESET: configures and builds in build/PRESET.
 build_preset() {
     say "Configuring $1"
-    (cd "$root" && quietly "$1-configure" cmake --preset "$1")
+    (cd "$root" && quietly "$1-configure" cmake --preset "$@")
     say "Building $1"
     (cd "$root" && quietly "$1-build" cmake --build --preset "$1" -j "$(job_count)")
 }

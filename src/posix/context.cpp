@@ -10,6 +10,8 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <system_error>
 
 #if defined(__linux__)
 #include <sched.h>
@@ -32,11 +34,14 @@ constexpr int limit_count = 16;
 
 // The fixed part of a context; the environment's strings follow, each with its terminating zero. It only travels
 // between copies of one executable.
+static_assert(limit_count <= 32);
 struct Fixed {
     std::uint32_t mask = 0;
     std::uint32_t hangup_ignored = 0;
     std::uint32_t affinity_size = 0;  // 0 if unknown
     std::uint32_t entries = 0;
+    std::uint32_t known_limits = 0;  // one bit for each
+    std::uint32_t directory = 0;     // whether its name precedes the environment
     std::array<rlimit, static_cast<std::size_t>(limit_count)> limits{};
     std::array<unsigned char, 1024> affinity{};  // 8192 processors, as many as Linux can be built for
 };
@@ -48,19 +53,9 @@ bool read_fixed(const std::string& context, Fixed& fixed) {
 }
 
 // POSIX can only tell the mask by changing it, which another thread's new file would see. Linux tells without.
-mode_t file_creation_mask() {
-    const int file = retry([] { return ::open("/proc/self/status", O_RDONLY | O_CLOEXEC); });
-    if (file >= 0) {
-        char text[512];
-        const ssize_t count = retry([&] { return ::read(file, text, sizeof text - 1); });
-        ::close(file);
-        if (count > 0) {
-            text[count] = '\0';
-            if (const char* line = std::strstr(text, "\nUmask:")) {
-                return static_cast<mode_t>(std::strtoul(line + 7, nullptr, 8));
-            }
-        }
-    }
+mode_t file_creation_mask(const std::string& own_status) {
+    if (const std::size_t line = own_status.find("\nUmask:"); line != std::string::npos)
+        return static_cast<mode_t>(std::strtoul(own_status.c_str() + line + 7, nullptr, 8));
     const mode_t mask = ::umask(077);  // in the meantime nobody else may read a new file: too strict, never too lax
     ::umask(mask);
     return mask;
@@ -105,21 +100,37 @@ Handle open_directory(const std::optional<std::string>& path) {
 #else
     constexpr int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
 #endif
-    DescriptorLock lock;
-    const int fd = retry([&] { return ::open(path ? path->c_str() : ".", flags); });
-    if (fd < 0 && !path) return Handle();
-    return lock.own(fd, "opening the child's directory");
+    const std::string what = "entering the child's directory " + path.value_or(".");
+    Handle directory;
+    {
+        DescriptorLock lock;
+        const int fd = retry([&] { return ::open(path ? path->c_str() : ".", flags); });
+        if (fd < 0 && !path) return Handle();
+        directory = lock.own(fd, what.c_str());
+    }
+    // The child could say so on its standard error only.
+    if (::faccessat(fd_of(directory), ".", X_OK, AT_EACCESS) != 0) fail(what.c_str());
+    return directory;
 }
 
-std::string capture_context(const std::optional<std::vector<std::string>>& env) {
+std::string own_directory() {
+    std::error_code error;
+    std::string name = std::filesystem::current_path(error).string();
+    if (error) throw std::system_error(error, "finding the directory of this process");
+    return name;
+}
+
+std::string capture_context(const std::optional<std::vector<std::string>>& env, const std::string& own_status,
+                            const std::string& directory) {
     Fixed fixed;
-    fixed.mask = file_creation_mask();
+    fixed.mask = file_creation_mask(own_status);
     struct sigaction hangup {};
     ::sigaction(SIGHUP, nullptr, &hangup);
     fixed.hangup_ignored = hangup.sa_handler == SIG_IGN ? 1 : 0;
     for (int i = 0; i < limit_count; ++i) {
         // NOLINTNEXTLINE: glibc's C++ prototype wants its enumeration
-        ::getrlimit(static_cast<decltype(RLIMIT_CORE)>(i), &fixed.limits[static_cast<std::size_t>(i)]);
+        if (::getrlimit(static_cast<decltype(RLIMIT_CORE)>(i), &fixed.limits[static_cast<std::size_t>(i)]) == 0)
+            fixed.known_limits |= 1u << i;
     }
 #if defined(__linux__)
     if (::sched_getaffinity(0, fixed.affinity.size(), reinterpret_cast<cpu_set_t*>(fixed.affinity.data())) == 0) {
@@ -127,6 +138,8 @@ std::string capture_context(const std::optional<std::vector<std::string>>& env) 
     }
 #endif
     std::string text;
+    fixed.directory = directory.empty() ? 0 : 1;
+    if (fixed.directory != 0) text.append(directory.c_str(), directory.size() + 1);
     const auto append = [&](const char* entry) {
         text.append(entry, std::strlen(entry) + 1);
         ++fixed.entries;
@@ -152,6 +165,11 @@ void apply_context(const std::string& context) {
     std::vector<std::string> entries;
     const char* next = context.data() + sizeof fixed;
     const char* const end = context.data() + context.size();
+    if (fixed.directory != 0) {
+        const std::string name = next;
+        if (::chdir(next) != 0) fail(("entering the child's directory " + name).c_str());
+        next += name.size() + 1;
+    }
     for (std::uint32_t i = 0; i < fixed.entries && next < end; ++i) {
         entries.emplace_back(next);
         next += entries.back().size() + 1;
@@ -171,6 +189,7 @@ void apply_context(const std::string& context) {
     for (int i = 0; i < limit_count; ++i) {
         const rlimit& wanted = fixed.limits[static_cast<std::size_t>(i)];
         rlimit present{};
+        if ((fixed.known_limits & (1u << i)) == 0) continue;
         const auto resource = static_cast<decltype(RLIMIT_CORE)>(i);
         if (::getrlimit(resource, &present) != 0) continue;
         if (present.rlim_cur == wanted.rlim_cur && present.rlim_max == wanted.rlim_max) continue;
@@ -183,7 +202,10 @@ void apply_context(const std::string& context) {
 ProcessLimit::ProcessLimit(const std::string& context) {
     Fixed fixed;
     rlimit present{};
-    if (!read_fixed(context, fixed) || ::getrlimit(RLIMIT_NPROC, &present) != 0) return;
+    if (!read_fixed(context, fixed) || (fixed.known_limits & (1u << RLIMIT_NPROC)) == 0 ||
+        ::getrlimit(RLIMIT_NPROC, &present) != 0) {
+        return;
+    }
     const rlim_t wanted = std::min(fixed.limits[static_cast<std::size_t>(RLIMIT_NPROC)].rlim_cur, present.rlim_max);
     if (wanted == present.rlim_cur) return;
     before_ = present.rlim_cur;

@@ -15,15 +15,20 @@ char** environment() noexcept;
 // Replaces this process's environment.
 void set_environment(const std::vector<std::string>& entries);
 
-// The directory a child starts in: `path`, else this process's own, held open. Throws if it is not there. Nothing if it
-// is this process's own and cannot be opened; `context` then names it.
+// The directory a child starts in: `path`, else this process's own, held open. Throws if it is not there or may not be
+// entered. Nothing if it is this process's own and cannot be opened; then its name has to do.
 Handle open_directory(const std::optional<std::string>& path);
+// The name of this process's own. Throws if the system does not tell.
+std::string own_directory();
 
-// Environment (`env`, else this process's), file creation mask, limits, affinity, and whether SIGHUP is ignored.
-std::string capture_context(const std::optional<std::vector<std::string>>& env);
+// Environment (`env`, else this process's), file creation mask, limits, affinity, whether SIGHUP is ignored, and the
+// directory to enter by its name, if it is not empty.
+std::string capture_context(const std::optional<std::vector<std::string>>& env, const std::string& own_status,
+                            const std::string& directory);
 // Whether SIGHUP was ignored where this was captured.
 bool ignores_hangup(const std::string& context);
-// Makes this process have them. What the system refuses (a limit above the hard one) stays as it is.
+// Makes this process have them. What the system refuses (a limit above the hard one) stays as it is, but a directory that
+// cannot be entered is an error.
 void apply_context(const std::string& context);
 
 // Lowers the limit on processes to that of the requesting process while the server forks for it.

@@ -5,15 +5,18 @@
 #include <sys/types.h>
 #include <sys/wait.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
 #include "descriptors.hpp"
+#include "wake_pipe.hpp"
 
 namespace multiproc::os::posix {
 
@@ -22,18 +25,28 @@ class ServerConnection;
 // One child whose end is awaited. Shared by the watching thread and the Child object.
 struct Watched {
     pid_t pid = 0;
-    std::uint64_t start = 0;  // its start time, where there is no pidfd
-    Handle end;               // ready at its end
-    bool exact = false;       // `end` is a pidfd
+    Handle end;  // ready at its end
     std::function<void(ExitStatus)> on_exit;
 
-    std::mutex mutex;  // guards what follows, and keeps reaping from coming between check and kill
+    std::mutex mutex;         // guards what follows, and keeps reaping from coming between check and kill
+    bool exact = false;       // `end` is a pidfd
+    bool end_lost = false;    // the program closed `end` behind our back; what has its number now is not ours
+    std::uint64_t start = 0;  // its start time, where there is no pidfd and where its server is gone
     std::shared_ptr<ServerConnection> server;  // who forked it and reaps it; null: this process, or nobody any more
     int asked = 0;                             // the signal that the server was asked to send it, if any
     bool orphan = false;                       // its server is gone
     bool ended = false;
 
+    ~Watched() {
+        if (end_lost) end.release();
+    }
     void signal(int number) noexcept;
+    // Its server is gone. The mutex is held.
+    void orphan_it() noexcept;
+    // From now on the pid and the start time have to do. The mutex is held.
+    void lose_end() noexcept;
+    // Whether a process runs under this pid that is not known to be another. The mutex is held.
+    bool seems_running() const noexcept;
 };
 
 // The client's side of a fork server.
@@ -51,6 +64,9 @@ public:
         requests_.reset();
         statuses_.reset();
     }
+    // Its end was seen: it tells no more statuses.
+    bool is_gone() const noexcept { return gone_.load(std::memory_order_acquire); }
+    void set_gone() noexcept { gone_.store(true, std::memory_order_release); }
     // Asks the server, which alone knows whether it has reaped the child, to send it a signal.
     bool signal(pid_t pid, int number) noexcept;
 
@@ -59,6 +75,7 @@ public:
 private:
     Handle requests_;
     Handle statuses_;
+    std::atomic<bool> gone_{false};
 };
 
 // How a server tells an end.
@@ -81,6 +98,8 @@ public:
     void add(std::shared_ptr<Watched> child);
     // From now on takes the statuses that the server sends, also those of children that are added later.
     void add_server(std::shared_ptr<ServerConnection> server);
+    // Whether children of that server run.
+    bool has_children_of(const ServerConnection& server);
     // Keeps the thread from its work, and so from allocating memory, as long as the result lives. For the time of a
     // fork: sanitizers' allocators, unlike the system's, are left locked in the copy.
     std::unique_lock<std::mutex> pause();
@@ -99,11 +118,12 @@ private:
     };
 
     void run() noexcept;
-    void wake() noexcept;
+    bool prepare_round();
+    void look_at_servers(bool all);
+    void look_at_children(bool all);
     bool take_statuses(Server& server, std::vector<Report>& reports);
     void orphan_children_of(const ServerConnection* server);
     void finish(std::size_t index, ExitStatus status, std::vector<Report>& reports);
-    std::optional<ExitStatus> try_reap(Watched& child, bool end_seen);
 
     std::mutex mutex_;  // guards what follows
     std::vector<std::shared_ptr<Watched>> children_;
@@ -119,15 +139,20 @@ private:
         std::vector<pollfd> entries;
         std::vector<std::shared_ptr<Watched>> children;
         std::vector<std::shared_ptr<ServerConnection>> servers;
-        std::vector<Report> reports;
+        std::vector<Report> reports;  // empty at the beginning of each round
+        bool by_the_clock = false;    // there is something whose end no descriptor tells in time
+        bool ending = false;          // the pipe of a child is closed, its status not there yet
     };
     Work work_;
 
-    Handle wake_reader_, wake_writer_;
+    WakePipe wake_pipe_;
     std::thread thread_;
 };
 
 // The status that waitid reports.
 ExitStatus status_of(const siginfo_t& info) noexcept;
+// Reaps the child if nobody else has to. Its status, or nothing while it runs. `end_seen`: its handle says that it has
+// ended.
+std::optional<ExitStatus> try_reap(Watched& child, bool end_seen);
 
 }  // namespace multiproc::os::posix

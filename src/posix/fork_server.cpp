@@ -26,6 +26,7 @@ namespace multiproc::os::posix {
 
 namespace {
 
+constexpr int slow_tick = 100;
 constexpr std::size_t largest_context = std::size_t(64) << 20;  // beyond what any system allows for an environment
 
 // Thread sanitizer runs a thread of its own in every process.
@@ -80,6 +81,7 @@ private:
     pid_t owner_;
     Handle owner_end_;
     Handle door_inside_, door_;
+    Identity identity_ = Identity::current();  // its children's
     Handle go_;
     Handle ended_reader_, ended_writer_;
     std::vector<std::shared_ptr<Client>> clients_;
@@ -97,16 +99,21 @@ Server::Server(Bootstrap bootstrap)
     : owner_(static_cast<pid_t>(bootstrap.parent_pid)),
       owner_end_(std::move(bootstrap.parent)),
       door_inside_(std::move(bootstrap.handles.at(0))),
-      door_(std::move(launching().door)) {
+      door_(std::move(launching().server.door)) {
     std::tie(ended_reader_, ended_writer_) = make_pipe();
     for (const int end : {fd_of(ended_reader_), fd_of(ended_writer_)}) ::fcntl(end, F_SETFL, O_NONBLOCK);
     child_ended_writer = fd_of(ended_writer_);
-    // Ctrl+C and the end of the terminal are the owner's business: this ends when the owner does.
-    for (const int number : {SIGINT, SIGQUIT, SIGHUP, SIGPIPE}) set_signal(number, SIG_IGN);
+    // Ctrl+C and the end of the terminal are the owner's business: this ends when the owner does. They are taken rather
+    // than ignored, since BSD kernels drop what is ignored also while it is blocked: a new child would never see what was
+    // sent to it before it had settled.
+    for (const int number : {SIGINT, SIGQUIT, SIGHUP}) set_signal(number, [](int) {});
+    set_signal(SIGPIPE, SIG_IGN);
     set_signal(SIGCHLD, on_child_ended);
     sigset_t none;
     sigemptyset(&none);
     ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
+    // This process outlives its program by a moment, and a reader of the program's messages would wait for its end.
+    install_early_streams(duplicate_or_null(no_handle, O_WRONLY));
 }
 
 Bootstrap Server::run() {
@@ -119,7 +126,13 @@ Bootstrap Server::run() {
             const int wanted = client->unsent.empty() ? 0 : POLLOUT;
             entries.push_back({fd_of(client->statuses), static_cast<short>(wanted), 0});
         }
-        if (::poll(entries.data(), static_cast<nfds_t>(entries.size()), -1) < 0) continue;  // EINTR: SIGCHLD
+        if (::poll(entries.data(), static_cast<nfds_t>(entries.size()), -1) < 0) {
+            // EINTR: SIGCHLD. Else there are more entries than this process may have descriptors; those that were there
+            // before the limit was lowered go on, looked at by the clock.
+            if (errno == EINTR) continue;
+            ::poll(nullptr, 0, slow_tick);
+            for (pollfd& entry : entries) ::poll(&entry, 1, 0);
+        }
         if (entries[0].revents != 0) exit_now(0);
         if (entries[1].revents != 0) reap();
         const std::vector<std::shared_ptr<Client>> polled = clients_;
@@ -144,6 +157,8 @@ void Server::admit() {
     Introduction introduction;
     Received message = receive_some(fd_of(door_inside_), &introduction, sizeof introduction, MSG_DONTWAIT);
     if (message.size != sizeof introduction || message.descriptors.size() != 2) return;
+    // Whoever comes with the door in his hand, but with other rights than this process, is not to get children with them.
+    if (!has_same_user(fd_of(message.descriptors[0]))) return;
     auto client = std::make_shared<Client>();
     client->pid = introduction.pid;
     client->requests = std::move(message.descriptors[0]);
@@ -264,13 +279,14 @@ std::optional<Bootstrap> Server::fork_for(const std::shared_ptr<Client>& client,
             bootstrap.parent = std::move(descriptors[next++]);
             bootstrap.out = std::move(descriptors[next++]);
             bootstrap.err = std::move(descriptors[next++]);
-            if ((header.flags & has_directory) != 0) (void)!::fchdir(fd_of(descriptors[next++]));
+            install_early_streams(bootstrap.err);
+            if ((header.flags & has_directory) != 0) enter_directory(fd_of(descriptors[next++]));
             Launching& state = launching();
             if ((header.flags & has_lifeline) != 0) state.lifeline = std::move(descriptors[next++]);
-            state.door = std::move(door_);
+            state.server.door = std::move(door_);
+            state.server.identity = std::move(identity_);
             for (; next < descriptors.size(); ++next) bootstrap.handles.push_back(std::move(descriptors[next]));
             bootstrap.context = std::move(context);
-            install_early_streams(bootstrap.err);
             return bootstrap;
         }
         if (pid < 0) {
@@ -280,9 +296,9 @@ std::optional<Bootstrap> Server::fork_for(const std::shared_ptr<Client>& client,
             children_[pid] = client;
         }
     }
-    if (pid > 0 && has_pidfds()) {
+    if (pid > 0) {
         try {
-            end = open_pidfd(pid);  // cannot be another's: only this thread reaps
+            if (has_pidfds()) end = open_pidfd(pid);  // cannot be another's: only this thread reaps
         } catch (const std::exception&) {
             ::kill(pid, SIGKILL);
             reply = {0, EMFILE};

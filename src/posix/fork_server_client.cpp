@@ -4,10 +4,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
-#include <cstdio>
 #include <cstring>
+#include <optional>
 #include <tuple>
+
+#include <multiproc/errors.hpp>
 
 #include "context.hpp"
 #include "fork_server.hpp"
@@ -25,18 +28,22 @@ std::shared_ptr<ServerConnection> knock(RawHandle door) {
     auto [statuses, server_statuses] = make_socket_pair(SOCK_STREAM);
     const Introduction introduction{static_cast<std::int32_t>(::getpid())};
     // Waits while many others knock. The server's end wakes this call, and ends the connection when it happens later.
-    const int error =
-        send_all(fd_of(door), &introduction, sizeof introduction, {fd_of(server_requests), fd_of(server_statuses)});
+    int error = 0;
+    for (int tries = 0; tries < 1000; ++tries) {
+        error =
+            send_all(fd_of(door), &introduction, sizeof introduction, {fd_of(server_requests), fd_of(server_statuses)});
+        if (error != ENOBUFS) break;
+        ::poll(nullptr, 0, 1);  // macOS does not wait for room
+    }
     if (error != 0) return nullptr;
     auto connection = std::make_shared<ServerConnection>(std::move(requests), std::move(statuses));
     exit_watch()->add_server(connection);
     return connection;
 }
 
-void start_server(Launching& state) {
+void start_server(Launching::Server& server) {
     auto [inside, outside] = make_socket_pair(SOCK_DGRAM);
     auto process = std::make_shared<Watched>();
-    process->on_exit = [](ExitStatus) {};
     Launch request;
     Inheritance inheritance;
     inheritance.parent = own_end();
@@ -50,14 +57,13 @@ void start_server(Launching& state) {
     inheritance.err = duplicate_or_null(STDERR_FILENO, O_WRONLY);
     inheritance.handles = {inside.raw()};
     const std::shared_ptr<ExitWatch> watch = exit_watch();
+    std::function<void(ExitStatus)> on_exit = [](ExitStatus) {};
     process->pid = spawn(Role::fork_server, request, inheritance);
-    watch_direct_child(*process, std::move(reader));
-    watch->add(process);
-    state.server.process = std::move(process);
-    state.door = std::move(outside);
-    state.identity = Identity::current();
+    watch_direct_child(*watch, process, std::move(reader), on_exit);
+    server.process = std::move(process);
+    server.door = std::move(outside);
     inside.reset();  // the server's end alone closes it
-    state.server.connection = knock(state.door.raw());
+    server.connection = knock(server.door.raw());
 }
 
 // Tells a server that this client is done, which ends it if it is ours.
@@ -67,47 +73,132 @@ void leave(const Launching::Server& server) noexcept {
     server.connection->close_requests();
 }
 
-void forget_server(Launching& state) noexcept {
-    leave(state.server);
-    state.server = {};
-    state.door.reset();
+// So that another is started in its place.
+void forget(Launching::Server& server) noexcept {
+    leave(server);
+    server.door.reset();
+    server.connection.reset();
+    server.process.reset();
 }
 
-bool ask(ServerConnection& server, const Launch& request, RawHandle lifeline, Reply& reply, Handle& end) {
+// Makes that the current server which fits this process's rights, and leaves those that nobody needs any more: who gave
+// up rights does not keep a way to them.
+void choose_server(Launching& state, ExitWatch& watch, Identity identity) {
+    if (state.server.identity != identity) {
+        state.retired.push_back(std::move(state.server));
+        state.server = {};
+        state.server.identity = std::move(identity);
+        const auto fitting = std::find_if(
+            state.retired.begin(), state.retired.end(),
+            [&](const Launching::Server& candidate) { return candidate.identity == state.server.identity; });
+        if (fitting != state.retired.end()) {
+            state.server = std::move(*fitting);
+            state.retired.erase(fitting);
+        }
+    }
+    std::erase_if(state.retired, [&](Launching::Server& server) {
+        if (server.connection && watch.has_children_of(*server.connection)) return false;
+        forget(server);
+        return true;
+    });
+}
+
+// A request for a child, as any server can be asked.
+struct Request {
+    std::string bytes;
+    std::vector<Handle> owned;
+    std::vector<int> descriptors;  // after the one that lets the child go on
+
+    Request(const Launch& launch, const std::string& own_status, RawHandle lifeline);
+};
+
+Request::Request(const Launch& launch, const std::string& own_status, RawHandle lifeline) {
     RequestHeader header;
-    const std::string context = capture_context(request.env);
-    const Handle directory = open_directory(request.cwd);
-    const Handle out = duplicate_or_null(request.out == no_handle ? STDOUT_FILENO : request.out, O_WRONLY);
-    const Handle err = duplicate_or_null(request.err == no_handle ? STDERR_FILENO : request.err, O_WRONLY);
-    const auto [go, say_go] = make_pipe();  // the child waits for a byte, and ends without one
-    std::vector<int> descriptors{fd_of(go), fd_of(own_end()), fd_of(out), fd_of(err)};
+    const auto attach = [this](Handle handle) {
+        descriptors.push_back(fd_of(handle));
+        owned.push_back(std::move(handle));
+    };
+    descriptors.push_back(fd_of(own_end()));
+    attach(duplicate_or_null(launch.out == no_handle ? STDOUT_FILENO : launch.out, O_WRONLY));
+    attach(duplicate_or_null(launch.err == no_handle ? STDERR_FILENO : launch.err, O_WRONLY));
+    Handle directory = open_directory(launch.cwd);
+    const std::string context = capture_context(launch.env, own_status, directory ? std::string() : own_directory());
     if (directory) {
         header.flags |= has_directory;
-        descriptors.push_back(fd_of(directory));
+        attach(std::move(directory));
     }
     if (lifeline != no_handle) {
         header.flags |= has_lifeline;
         descriptors.push_back(fd_of(lifeline));
     }
-    for (const RawHandle handle : request.handles) descriptors.push_back(fd_of(handle));
-    if (descriptors.size() > max_descriptors) fail("too many handles for a child of the fork server", E2BIG);
-    header.descriptors = static_cast<std::uint32_t>(descriptors.size());
+    for (const RawHandle handle : launch.handles) descriptors.push_back(fd_of(handle));
+    if (descriptors.size() + 1 > max_descriptors) fail("too many handles for a child of the fork server", E2BIG);
+    header.descriptors = static_cast<std::uint32_t>(descriptors.size() + 1);
     header.context_size = static_cast<std::uint32_t>(context.size());
-    std::string message(sizeof header, '\0');
-    std::memcpy(message.data(), &header, sizeof header);
-    message += context;
+    bytes.assign(reinterpret_cast<const char*>(&header), sizeof header);
+    bytes += context;
+}
+
+// Waits for the answer or the server's end. A copy that the host made of this process may hold the connection's other
+// end, which then stays open.
+bool await_answer(const Launching::Server& server) noexcept {
+    pollfd entries[] = {{server.connection->requests(), POLLIN, 0},
+                        {server.process ? fd_of(server.process->end) : -1, POLLIN, 0}};
+    if (retry([&] { return ::poll(entries, 2, -1); }) < 0) return false;
+    return entries[0].revents != 0;
+}
+
+struct Answer {
+    Reply reply;
+    Handle end;
+};
+
+// Nothing if the server cannot be reached or breaks off: it has to be left then, as it may be in the middle of a
+// request or of an answer.
+std::optional<Answer> ask(const Launching::Server& server, const Request& request) {
+    ServerConnection& connection = *server.connection;
+    const auto [go, say_go] = make_pipe();  // the child waits for a byte, and ends without one
+    std::vector<int> descriptors{fd_of(go)};
+    descriptors.insert(descriptors.end(), request.descriptors.begin(), request.descriptors.end());
     {
-        const std::lock_guard lock(server.sending);
-        const int error = send_all(server.requests(), message.data(), message.size(), descriptors);
-        if (error == EPIPE || error == ECONNRESET || error == ENOTCONN) return false;
-        if (error != 0) fail("asking the fork server for a child", error);
+        const std::lock_guard lock(connection.sending);
+        const int error = send_all(connection.requests(), request.bytes.data(), request.bytes.size(), descriptors);
+        // Of this process's own lack or mistake, and before the first byte.
+        if (error == ETOOMANYREFS || error == EMFILE || (error == EBADF && is_open(connection.requests())))
+            fail("asking the fork server for a child", error);
+        if (error != 0) return std::nullopt;
     }
+    Answer answer;
     std::vector<Handle> attached;
-    if (!receive_all(server.requests(), &reply, sizeof reply, attached)) return false;
-    if (!attached.empty()) end = std::move(attached.front());
+    try {
+        if (!await_answer(server) || !receive_all(connection.requests(), &answer.reply, sizeof answer.reply, attached))
+            return std::nullopt;
+    } catch (const std::exception&) { return std::nullopt; }
+    if (!attached.empty()) answer.end = std::move(attached.front());
     // This process has the other end too, so no signal can come of it. If the child is gone already, nothing is lost.
-    if (reply.pid != 0) (void)!::write(fd_of(say_go), "g", 1);
-    return true;
+    if (answer.reply.pid != 0) (void)!::write(fd_of(say_go), "g", 1);
+    return answer;
+}
+
+// Asks the current server. A server that was killed is replaced, and so is one that we came from and cannot reach. But
+// one that was just started and that ends before it answered will not do better the next time.
+Answer ask_some_server(Launching::Server& server, const Request& request) {
+    if (server.connection && server.connection->is_gone()) forget(server);
+    for (bool fresh = false; !fresh;) {
+        if (!server.connection && server.door) server.connection = knock(server.door.raw());
+        if (!server.connection) {
+            forget(server);
+            start_server(server);
+            fresh = true;
+        }
+        if (server.connection) {
+            if (auto answer = ask(server, request)) return *std::move(answer);
+        }
+        forget(server);
+    }
+    throw StartError(
+        "multiproc: the fork server, which runs this program up to freeze_support(), ended before that; its standard "
+        "error says why");
 }
 
 }  // namespace
@@ -121,54 +212,50 @@ bool ServerConnection::signal(pid_t pid, int number) noexcept {
     return send_all(requests(), &header, sizeof header) == 0;
 }
 
-ServerAnswer fork_by_server(const Launch& request, std::function<void(ExitStatus)>& on_exit) {
+Handle door_for_child() {
+    Launching& state = launching();
+    const std::lock_guard lock(state.server_mutex);
+    if (!state.server.door || state.server.identity != Identity::current()) return Handle();
+    return duplicate(state.server.door.raw());
+}
+
+bool fork_by_server(const Launch& request, const std::shared_ptr<Watched>& child,
+                    std::function<void(ExitStatus)>& on_exit) {
     Launching& state = launching();
     const std::shared_ptr<ExitWatch> watch = exit_watch();
-    const std::lock_guard lock(state.server_mutex);
-    if (state.refused) return {true, nullptr};
-    if (!(state.identity == Identity::current())) {
-        if (state.server.connection) state.retired.push_back(std::move(state.server));
-        state.server = {};
-        state.door.reset();
-    }
-    auto child = std::make_shared<Watched>();
     Handle reader, writer;
     if (!has_pidfds()) std::tie(reader, writer) = make_pipe();
-    Reply reply;
-    Handle end;
-    bool served = false;
-    // A server that was killed is replaced, and so is one that we came from and cannot reach. But one that we have just
-    // started and that ends before it answered will not do better the next time.
-    for (bool fresh = false; !served && !fresh;) {
-        if (!state.server.connection && state.door) state.server.connection = knock(state.door.raw());
-        if (!state.server.connection) {
-            forget_server(state);
-            start_server(state);
-            fresh = true;
+    const std::string own_status = read_own_status();
+    const Request message(request, own_status, writer.raw());
+    {
+        const std::lock_guard lock(state.server_mutex);
+        choose_server(state, *watch, Identity::current(own_status));
+        if (state.server.refused) return false;
+        auto [reply, end] = ask_some_server(state.server, message);
+        if (reply.pid != 0) {
+            child->pid = reply.pid;
+            child->exact = static_cast<bool>(end);
+            child->end = end ? std::move(end) : std::move(reader);
+            child->start = child->exact ? 0 : start_time(static_cast<std::uint32_t>(reply.pid));
+            child->server = state.server.connection;
+            child->on_exit = std::move(on_exit);
+            try {
+                // Under the lock still: before the next request, so before the pid can come back as another child's.
+                watch->add(child);
+            } catch (...) {
+                child->signal(SIGKILL);
+                throw;
+            }
+            return true;
         }
-        if (state.server.connection) served = ask(*state.server.connection, request, writer.raw(), reply, end);
-        if (!served) forget_server(state);
-    }
-    if (!served) fail("the fork server ended before it answered", ECONNREFUSED);
-    if (reply.pid == 0) {
         if (reply.error != 0) fail("fork", reply.error);
-        state.refused = true;
-        forget_server(state);
-        std::fputs(
-            "multiproc: a static object of this program has started a thread before main, so a child cannot be forked "
-            "safely; using the start method spawn instead of forkserver\n",
-            stderr);
-        return {true, nullptr};
+        state.server.refused = true;
+        forget(state.server);
     }
-    child->pid = reply.pid;
-    child->exact = static_cast<bool>(end);
-    child->end = end ? std::move(end) : std::move(reader);
-    child->start = child->exact ? 0 : start_time(static_cast<std::uint32_t>(reply.pid));
-    child->server = state.server.connection;
-    child->on_exit = std::move(on_exit);
-    // Under the lock still: before the next request, so before the pid can come back as another child's.
-    watch->add(child);
-    return {false, child};
+    print_error(
+        "multiproc: a static object of this program has started a thread before main, so a child cannot be forked "
+        "safely; using the start method spawn instead of forkserver\n");
+    return false;
 }
 
 std::vector<std::shared_ptr<Watched>> shut_down_servers(Launching& state) noexcept {
@@ -177,11 +264,14 @@ std::vector<std::shared_ptr<Watched>> shut_down_servers(Launching& state) noexce
     state.retired.clear();
     servers.push_back(std::move(state.server));
     state.server = {};
+    if (!servers.back().process) {  // another's, to which the door stays
+        state.server.identity = servers.back().identity;
+        state.server.door = std::move(servers.back().door);
+    }
     std::vector<std::shared_ptr<Watched>> processes;
     for (const Launching::Server& server : servers) {
         leave(server);
         if (!server.process) continue;
-        state.door.reset();  // it led to ours; to another's it stays
         // It ends at once, unless it is stopped, or never came to read what was sent through the door.
         pollfd entry{fd_of(server.process->end), POLLIN, 0};
         if (retry([&] { return ::poll(&entry, 1, 1000); }) != 1) {

@@ -19,11 +19,6 @@ std::atomic<Launching*> current_launching{nullptr};
 
 }  // namespace
 
-Identity Identity::current() noexcept {
-    return {{static_cast<long>(::getuid()), static_cast<long>(::geteuid()), static_cast<long>(::getgid()),
-             static_cast<long>(::getegid()), static_cast<long>(::getpgrp()), static_cast<long>(::getsid(0))}};
-}
-
 Launching& launching() {
     Launching* known = current_launching.load(std::memory_order_acquire);
     if (known != nullptr && known->pid == ::getpid()) return *known;
@@ -41,13 +36,22 @@ Launching& launching() {
 void replace_launching() noexcept {
     Launching* const original = current_launching.load(std::memory_order_acquire);
     if (original == nullptr) return;
-    // Its mutexes may be locked by threads that do not exist here, and its thread objects have no threads: it is left
-    // as it is, but for the descriptors, which would keep others from seeing the original's end.
-    for (Handle* handle : {&original->end, &original->end_writer, &original->door, &original->lifeline})
-        handle->reset();
-    if (original->watch) original->watch->close_descriptors();
-    if (original->server.connection) original->server.connection->close_descriptors();
-    for (const Launching::Server& server : original->retired) server.connection->close_descriptors();
+    // Its thread objects have no threads here: it is left as it is, but for the descriptors, which would keep others from
+    // seeing the original's end. What a thread that does not exist here was about to change cannot be looked at.
+    original->lifeline.reset();
+    if (const std::unique_lock lock(original->mutex, std::try_to_lock); lock) {
+        original->end.reset();
+        original->end_writer.reset();
+        if (original->watch) original->watch->close_descriptors();
+    }
+    if (const std::unique_lock lock(original->server_mutex, std::try_to_lock); lock) {
+        const auto close = [](Launching::Server& server) {
+            server.door.reset();
+            if (server.connection) server.connection->close_descriptors();
+        };
+        close(original->server);
+        for (Launching::Server& server : original->retired) close(server);
+    }
     auto* const fresh = new Launching(::getpid());
     fresh->original = original;
     current_launching.store(fresh, std::memory_order_release);
@@ -63,7 +67,8 @@ std::shared_ptr<ExitWatch> exit_watch() {
 RawHandle own_end() {
     Launching& state = launching();
     const std::lock_guard lock(state.mutex);
-    if (!state.end) {
+    if (!state.end || !is_open(fd_of(state.end))) {  // the program may have closed it behind our back
+        state.end.release();
         if (has_pidfds()) {
             state.end = open_pidfd(::getpid());
         } else {
@@ -74,6 +79,9 @@ RawHandle own_end() {
 }
 
 void abandon_child(pid_t pid) noexcept {
+    // Only while it is a child of ours is the pid its own: the program may have reaped it already.
+    siginfo_t info{};
+    if (retry([&] { return ::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT); }) != 0) return;
     ::kill(pid, SIGKILL);
     retry([&] { return ::waitpid(pid, nullptr, 0); });
 }

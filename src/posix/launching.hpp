@@ -3,7 +3,6 @@
 
 #include <sys/types.h>
 
-#include <array>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -13,23 +12,15 @@
 
 #include "descriptors.hpp"
 #include "exit_watch.hpp"
+#include "identity.hpp"
 
 namespace multiproc::os::posix {
 
 class ServerConnection;
 
-// The credentials, session and process group of this process. A fork server is a process of its own: its children have
-// those that it was started with, so one that no longer fits is replaced.
-struct Identity {
-    static Identity current() noexcept;
-    friend bool operator==(const Identity&, const Identity&) noexcept = default;
-
-    std::array<long, 6> values{};
-};
-
 // There is one per process; a copy of the process gets a new one.
 struct Launching {
-    explicit Launching(pid_t self) noexcept : pid(self), identity(Identity::current()) {}
+    explicit Launching(pid_t self) noexcept : pid(self) {}
 
     const pid_t pid;
     Launching* original = nullptr;  // of the process that this one is a copy of: never used, never freed
@@ -40,14 +31,14 @@ struct Launching {
 
     std::mutex server_mutex;  // guards what follows; held for one request to the server
     struct Server {
+        Identity identity;  // what its children have
+        Handle door;        // the way to it; of our own server, or of the one that this process came from
         std::shared_ptr<ServerConnection> connection;
         std::shared_ptr<Watched> process;  // if it is ours
+        bool refused = false;              // it has threads, and was left
     };
-    Server server;
-    std::vector<Server> retired;  // no longer asked for children, but those that run are still theirs
-    Handle door;                  // the way to a server, our own or the one that this process came from
-    Identity identity;            // what that server's children have
-    bool refused = false;         // the server has threads
+    Server server;                // whose children are as this process is, or was at its last start
+    std::vector<Server> retired;  // those of earlier identities whose children still run
 
     Handle lifeline;  // the writing end of this process's own sentinel, held until its end
 };
@@ -71,7 +62,8 @@ struct Inheritance {
     std::vector<RawHandle> handles;
 };
 
-// Starts `executable` (empty: this one) with exactly these descriptors. Throws std::system_error.
+// Starts `executable` (empty: this one) with exactly these descriptors. Throws std::system_error, and StartError if this
+// process's rights are in the way.
 pid_t spawn(Role role, const Launch& request, const Inheritance& inheritance);
 
 // What a process that `spawn` started finds.
@@ -87,23 +79,26 @@ std::optional<Arrival> take_arrival();
 // Serves until the owner ends; returns in each child. `bootstrap.handles` is the door's inner and outer end.
 Bootstrap serve(Bootstrap bootstrap);
 
+// For a child that was made for this directory: enters it, or ends the process.
+void enter_directory(int directory) noexcept;
 // Puts the null device in the place of standard input and output, and `err` in that of standard error.
 void install_early_streams(const Handle& err) noexcept;
 
-struct ServerAnswer {
-    bool refused = false;  // it has threads: spawn instead
-    std::shared_ptr<Watched> child;
-};
-// Has a child forked by the server, which is started if there is none. Throws std::system_error.
-ServerAnswer fork_by_server(const Launch& request, std::function<void(ExitStatus)>& on_exit);
+// A copy of the door to the server, for a child that may use it: one that is as the server's own children are.
+Handle door_for_child();
+// Has a child forked by the server, which is started if there is none. False if the server cannot fork, since the
+// program has threads before main. Throws std::system_error.
+bool fork_by_server(const Launch& request, const std::shared_ptr<Watched>& child,
+                    std::function<void(ExitStatus)>& on_exit);
 // Ends the servers of this process. Returns their processes, which have ended but may not be reaped yet.
 std::vector<std::shared_ptr<Watched>> shut_down_servers(Launching& state) noexcept;
 
-// ---- launch.cpp -----------------------------------------------------------------------------------------------------
+// ---- launch.cpp, settle.cpp -------------------------------------------------------------------------------------------------
 
-// Fills in how the end of a child that this process just started is awaited; `lifeline` is the reading end of its pipe
-// where there are no pidfds. Ends the child before it throws.
-void watch_direct_child(Watched& child, Handle lifeline);
+// Sees to it that the end of a child that this process just started is awaited and reported; `lifeline` is the reading
+// end of its pipe where there are no pidfds. Ends the child before it throws.
+void watch_direct_child(ExitWatch& watch, const std::shared_ptr<Watched>& child, Handle lifeline,
+                        std::function<void(ExitStatus)>& on_exit);
 
 // What tools like ps and top show, as far as the system has room for it.
 void set_process_name(const std::string& name) noexcept;

@@ -46,6 +46,18 @@ bool is_ready(int fd, int milliseconds) noexcept {
     return retry([&] { return ::poll(&entry, 1, milliseconds); }) == 1;
 }
 
+// The pipe alone does not tell: a copy of the parent that the host forked may hold it open, and the parent itself may have
+// closed all its descriptors. It says when to look.
+void look_by_the_clock(const ParentWatch& parent) noexcept {
+    constexpr int longest = 500;
+    int pause = 1;  // a process that ends is there for a moment after its pipe is closed
+    while (is_running(static_cast<std::uint32_t>(parent.pid), parent.start)) {
+        if (!is_ready(fd_of(parent.end), longest)) continue;
+        ::poll(nullptr, 0, pause);
+        pause = std::min(2 * pause, longest);
+    }
+}
+
 #if defined(__APPLE__)
 
 void await_end(const ParentWatch& parent) noexcept {
@@ -56,12 +68,14 @@ void await_end(const ParentWatch& parent) noexcept {
     EV_SET(&changes[0], static_cast<uintptr_t>(parent.pid), EVFILT_PROC, EV_ADD, NOTE_EXIT, 0, nullptr);
     EV_SET(&changes[1], static_cast<uintptr_t>(fd_of(parent.end)), EVFILT_READ, EV_ADD, 0, 0, nullptr);
     struct kevent event;
-    if (queue < 0) {
-        while (!is_ready(fd_of(parent.end), 500) && is_running(static_cast<std::uint32_t>(parent.pid), parent.start)) {}
-        return;
+    int count = -1;
+    if (queue >= 0) {
+        do { count = ::kevent(queue, changes, 2, &event, 1, nullptr); } while (count < 0 && errno == EINTR);
     }
-    // Registering for a process that is gone is reported as an event with ESRCH: an end as well.
-    while (::kevent(queue, changes, 2, &event, 1, nullptr) < 1 && errno == EINTR) {}
+    // Registering for a process that is gone is reported as an event with ESRCH: an end as well. Any other error is about
+    // the registration.
+    if (count == 1 && event.filter == EVFILT_PROC && ((event.flags & EV_ERROR) == 0 || event.data == ESRCH)) return;
+    look_by_the_clock(parent);
 }
 
 #else
@@ -69,11 +83,8 @@ void await_end(const ParentWatch& parent) noexcept {
 void await_end(const ParentWatch& parent) noexcept {
     if (parent.exact) {
         while (!is_ready(fd_of(parent.end), -1)) {}
-        return;
-    }
-    // A copy of the parent that the host forked may hold the pipe open, so the process itself is looked at as well.
-    constexpr int interval = 500;
-    while (!is_ready(fd_of(parent.end), interval) && is_running(static_cast<std::uint32_t>(parent.pid), parent.start)) {
+    } else {
+        look_by_the_clock(parent);
     }
 }
 

@@ -8,11 +8,13 @@
 
 namespace multiproc::os::posix {
 
-// Whether this system has pidfds (Linux 5.4; a sandbox may lack them).
-bool has_pidfds() noexcept;
+// Whether this system has pidfds (Linux 5.4; a sandbox may lack them). Throws if that cannot be told now, for want of
+// descriptors.
+bool has_pidfds();
 // The pidfd of a process. Nothing if it has ended and is reaped already. Throws where there are no more descriptors.
 Handle open_pidfd(pid_t pid);
-void signal_pidfd(int pidfd, int number) noexcept;
+// False if that is no pidfd.
+bool signal_pidfd(int pidfd, int number) noexcept;
 
 // Blocks all signals in this thread, so that a new thread or process starts with none.
 class SignalBlock {

@@ -22,10 +22,6 @@
 #include "platform.hpp"
 #include "process_end.hpp"
 
-#if defined(__linux__)
-#include <sys/auxv.h>
-#endif
-
 // addclosefrom_np came with glibc 2.34, addfchdir_np with 2.29. macOS has the latter and closes by an attribute.
 #if MULTIPROC_LINUX_CALLS && defined(__GLIBC_PREREQ)
 #if __GLIBC_PREREQ(2, 34)
@@ -98,7 +94,7 @@ public:
         ::posix_spawnattr_setsigdefault(&attributes_, &all);
         sigset_t mask;
         sigemptyset(&mask);
-        if (role == Role::fork_server) sigaddset(&mask, SIGINT);  // until it can ignore it
+        if (role == Role::fork_server) sigaddset(&mask, SIGINT);  // until it can take it
         ::posix_spawnattr_setsigmask(&attributes_, &mask);
         int flags = POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK;
 #if defined(__APPLE__)
@@ -164,6 +160,7 @@ std::uint64_t own_start_time() {
 }  // namespace
 
 pid_t spawn(Role role, const Launch& request, const Inheritance& inheritance) {
+    require_plain_rights();
     std::vector<RawHandle> sources{inheritance.parent};
     const auto add_optional = [&](RawHandle handle) {
         if (handle != no_handle) sources.push_back(handle);
@@ -229,16 +226,6 @@ struct Announced {
     int count() const noexcept { return 2 + has_door + has_lifeline + static_cast<int>(handles); }
 };
 
-const char* read_variable() noexcept {
-    // In a program with other rights than its user's the environment is the user's word.
-#if defined(__linux__)
-    if (::getauxval(AT_SECURE) != 0) return nullptr;
-#else
-    if (::issetugid() != 0) return nullptr;
-#endif
-    return std::getenv(variable);  // NOLINT(concurrency-mt-unsafe)
-}
-
 // What the variable says; nothing if it was written by another version.
 std::optional<Announced> parse(const char* text) noexcept {
     Announced result;
@@ -272,16 +259,23 @@ bool is_for_another(const Announced& announced) noexcept {
 }
 
 [[noreturn]] void refuse(const char* why) noexcept {
-    std::fprintf(stderr, "multiproc: this child process cannot begin: %s\n", why);
+    print_error(std::string("multiproc: this child process cannot begin: ") + why + "\n");
     exit_now(1);
 }
 
 }  // namespace
 
 bool has_arrived() noexcept {
-    const char* const text = read_variable();
+    const char* const text = std::getenv(variable);                       // NOLINT(concurrency-mt-unsafe)
     if (text == nullptr || text[0] < '0' || text[0] > '9') return false;  // not written by any version of this library
     const std::optional<Announced> found = parse(text);
+    if (is_secure_process()) {
+        // The environment is the word of a user with fewer rights, so there is no child to be made of it. But if it may
+        // be true, to go on as the program would start children in its turn, without end.
+        if (found && static_cast<long>(::getppid()) == found->parent)
+            refuse("a program with raised rights takes no orders from its environment");
+        return false;
+    }
     return !found || !is_for_another(*found);
 }
 
@@ -290,7 +284,7 @@ std::optional<Arrival> take_arrival() {
         ::unsetenv(variable);
         return std::nullopt;
     }
-    const std::optional<Announced> found = parse(read_variable());
+    const std::optional<Announced> found = parse(std::getenv(variable));
     ::unsetenv(variable);
     // To go on as if this were no child would run main once more, and so start children in its turn.
     if (!found) refuse("it was started by another version of the library");
@@ -310,7 +304,8 @@ std::optional<Arrival> take_arrival() {
     bootstrap.out = take();
     for (std::size_t i = 0; i < found->handles; ++i) bootstrap.handles.push_back(take());
     Launching& state = launching();
-    state.door = std::move(door);
+    if (door) state.server.identity = Identity::current();
+    state.server.door = std::move(door);
     state.lifeline = std::move(lifeline);
     return arrival;
 }

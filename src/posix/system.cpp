@@ -115,6 +115,8 @@ std::size_t cpu_count() {
 
 std::uint32_t current_pid() noexcept { return static_cast<std::uint32_t>(::getpid()); }
 
+bool are_threads_ended() noexcept { return false; }  // exit handlers run first, in every module
+
 std::uint64_t start_time(std::uint32_t pid) noexcept {
     const auto facts = facts_of(pid);
     return facts ? facts->start : 0;

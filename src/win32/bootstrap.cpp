@@ -1,9 +1,10 @@
 // The child's side of the environment variable.
 //
 // A variable that does not begin as ours is not ours: somebody uses the name for something else, and this process is a
-// program like any other. One that begins as ours says that this process was started as a child, or by a child before
-// that had taken the variable out of its environment. If it cannot be used it is never treated as absent, since the
-// process would then run as if it were the program, and start children of its own: `take_bootstrap` throws instead.
+// program like any other. So it is when a child started it before that child had taken the variable out of its
+// environment: then another process than the named one is its creator. What is meant and cannot be used is never treated
+// as absent, since the process would then run as if it were the program, and start children of its own:
+// `take_bootstrap` throws instead.
 #include "win32/bootstrap.hpp"
 
 #include <charconv>
@@ -41,7 +42,7 @@ std::string variable() {
     return narrowed;
 }
 
-// The process that called CreateProcess for this one; 0 if the system does not tell.
+// The process that called CreateProcess for this one, by the pid it had then; 0 if the system does not tell.
 std::uint32_t creator_pid() noexcept {
     // ProcessBasicInformation as it is documented; some headers call its last member Reserved3.
     struct BasicInformation {
@@ -95,6 +96,13 @@ void append(std::string& text, std::uint64_t number) {
     text += ',';
 }
 
+// A process keeps the creator that it was born with, also when that has ended and its pid has become another's. So this
+// is conclusive, and the answer stays the same.
+bool is_for_another(const BootstrapNumbers& numbers) noexcept {
+    const std::uint32_t creator = creator_pid();
+    return creator != 0 && creator != numbers.parent_pid;
+}
+
 }  // namespace
 
 std::string BootstrapNumbers::text() const {
@@ -121,7 +129,10 @@ std::optional<BootstrapNumbers> BootstrapNumbers::parse(std::string_view text) {
 
 bool is_bootstrap_pending() noexcept {
     try {
-        return variable().starts_with(prefix);
+        const std::string text = variable();
+        if (!text.starts_with(prefix)) return false;
+        const auto numbers = BootstrapNumbers::parse(text);
+        return !numbers || !is_for_another(*numbers);
     } catch (const std::bad_alloc&) {
         return true;  // there is a long one; `take_bootstrap` says what is wrong with it
     }
@@ -136,15 +147,13 @@ std::optional<Bootstrap> take_bootstrap() {
 
     const auto numbers = BootstrapNumbers::parse(text);
     if (!numbers) refuse("is damaged");
-    const std::uint32_t creator = creator_pid();
-    if (creator != 0 && creator != numbers->parent_pid) {
-        refuse("was meant for another process: a child must call freeze_support() before it starts programs");
-    }
+    if (is_for_another(*numbers)) return std::nullopt;
+    // As long as that handle is open nobody else gets the parent's pid, so the two checks together are conclusive. Before
+    // them no number is taken for a handle of ours.
+    const DWORD parent_pid = GetProcessId(native(numbers->parent));
+    if (parent_pid == 0 || parent_pid != numbers->parent_pid) refuse("does not fit the process that started this one");
     Bootstrap bootstrap;
     Handle parent = take_inherited(numbers->parent);
-    // As long as that handle is open nobody else gets the parent's pid, so the two checks together are conclusive.
-    if (GetProcessId(native(parent.raw())) != numbers->parent_pid)
-        refuse("does not fit the process that started this one");
     bootstrap.parent_pid = numbers->parent_pid;
     bootstrap.parent = duplicate_with(native(parent.raw()), SYNCHRONIZE, false);
     bootstrap.out = take_inherited(numbers->out);

@@ -3,12 +3,16 @@
 // handle value *there* stands in a table in shared memory, and whoever needs the event copies it from that process. So
 // a child inherits two handles instead of a thousand, and a wake-up where nobody ever slept costs no call at all.
 //
+// A wait with a deadline takes a timer along: the timeout of the wait functions counts in ticks of the system, 15.6 ms
+// unless somebody asked for shorter ones.
+//
 // The family does not outlive the process that created the lot (see parent_death.cpp). Until its members have noticed
 // its end, sleeping becomes polling.
 #include <algorithm>
 #include <array>
 #include <limits>
 #include <new>
+#include <ratio>
 #include <system_error>
 
 #include "win32/api.hpp"
@@ -44,11 +48,14 @@ HANDLE handle_of(std::uint64_t secret, std::size_t slot, std::uint64_t entry) no
     return native(static_cast<RawHandle>(value));
 }
 
-// The rest of the time in the unit of the system, rounded up: waking too early only means another round.
-DWORD milliseconds_until(Deadline deadline) noexcept {
-    if (deadline == never) return INFINITE;
-    const auto rest = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
-    return static_cast<DWORD>(std::clamp<std::int64_t>(rest, 0, std::numeric_limits<int>::max()));
+using Ticks = std::chrono::duration<std::int64_t, std::ratio<1, 10'000'000>>;  // the unit of the system's timers
+
+// Not every compiler's headers have CREATE_WAITABLE_TIMER_HIGH_RESOLUTION. Systems before Windows 10 1803 refuse it.
+constexpr DWORD high_resolution_timer = 0x2;
+
+// Null where there is none.
+Handle make_timer() noexcept {
+    return own(CreateWaitableTimerExW(nullptr, nullptr, high_resolution_timer, TIMER_MODIFY_STATE | SYNCHRONIZE));
 }
 
 class EventParkingLot final : public ParkingLot {
@@ -65,6 +72,7 @@ public:
 
     ~EventParkingLot() override {
         for (const std::atomic<HANDLE>& event : events_) own(event.load(std::memory_order_relaxed)).reset();
+        for (const std::atomic<HANDLE>& timer : timers_) own(timer.load(std::memory_order_relaxed)).reset();
         if (!is_creator_) return;
         for (std::size_t slot = 0; slot < slot_count; ++slot) {
             own(handle_of(secret_, slot, table_->entries[slot].exchange(0))).reset();
@@ -86,9 +94,9 @@ public:
         }
         for (;;) {
             // A wake-up meant for an earlier sleeper at this slot returns at once, which is for no reason and allowed.
-            if (WaitForSingleObject(event, milliseconds_until(deadline)) != WAIT_TIMEOUT) return true;
+            if (is_set_before(deadline, slot, event)) return true;
             if (word.load(std::memory_order_acquire) != expected) return true;
-            // The system counts in ticks of its own, so it may find that the time is over before we do.
+            // The system's clock is another than ours, so it may find that the time is over before we do.
             if (deadline != never && Clock::now() >= deadline) return false;
         }
     }
@@ -106,6 +114,38 @@ public:
     }
 
 private:
+    // Returns false when the time was over first.
+    bool is_set_before(Deadline deadline, std::size_t slot, HANDLE event) noexcept {
+        if (deadline == never) return WaitForSingleObject(event, INFINITE) != WAIT_TIMEOUT;
+        const Clock::duration rest = deadline - Clock::now();
+        if (rest <= Clock::duration::zero()) return WaitForSingleObject(event, 0) != WAIT_TIMEOUT;
+        // Rounded up: waking too early would only mean another round.
+        if (const HANDLE timer = timer_for_sleeping(slot)) {
+            LARGE_INTEGER due;
+            due.QuadPart = -std::chrono::ceil<Ticks>(rest).count();  // negative: from now on
+            // It stays set when the event comes first; setting it anew begins afresh.
+            if (SetWaitableTimer(timer, &due, 0, nullptr, nullptr, FALSE) != 0) {
+                const HANDLE either[] = {event, timer};
+                return WaitForMultipleObjects(2, either, FALSE, INFINITE) != WAIT_OBJECT_0 + 1;
+            }
+        }
+        const std::int64_t whole = std::chrono::ceil<std::chrono::milliseconds>(rest).count();
+        const auto timeout = static_cast<DWORD>(std::min<std::int64_t>(whole, std::numeric_limits<int>::max()));
+        return WaitForSingleObject(event, timeout) != WAIT_TIMEOUT;
+    }
+
+    // One for each slot, since only one thread waits there; made when somebody first waits there for a limited time.
+    HANDLE timer_for_sleeping(std::size_t slot) noexcept {
+        HANDLE timer = timers_[slot].load(std::memory_order_relaxed);
+        if (timer == nullptr) {
+            Handle made = make_timer();
+            if (!made) return nullptr;
+            timer = native(made.release());
+            timers_[slot].store(timer, std::memory_order_relaxed);
+        }
+        return timer;
+    }
+
     HANDLE event_for_sleeping(std::size_t slot) noexcept {
         if (slot >= slot_count) return nullptr;
         if (const HANDLE event = events_[slot].load(std::memory_order_acquire)) return event;
@@ -151,6 +191,7 @@ private:
     Handle creator_;
     bool is_creator_;
     std::array<std::atomic<HANDLE>, slot_count> events_{};
+    std::array<std::atomic<HANDLE>, slot_count> timers_{};
 };
 
 }  // namespace

@@ -1,13 +1,16 @@
 // Becoming a proper child, and ending as one. Directory, environment, affinity and limits were given to CreateProcess
 // or are inherited by every process, and a handle list leaves nothing to close.
+#include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
 
+#include <crtdbg.h>
 #include <fcntl.h>
 #include <io.h>
 
+#include "win32/bootstrap.hpp"
 #include "win32/crt.hpp"
 #include "win32/parent.hpp"
 
@@ -48,7 +51,8 @@ void install_stream(Handle handle, DWORD id, std::FILE* file, int descriptor) {
     SetStdHandle(id, native(_get_osfhandle(descriptor)));
 }
 
-void flush(std::ostream& stream) noexcept {
+template <class Stream>
+void flush(Stream& stream) noexcept {
     try {
         stream.flush();
     } catch (...) {  // the program may have asked for exceptions from it
@@ -57,25 +61,48 @@ void flush(std::ostream& stream) noexcept {
 
 LPTOP_LEVEL_EXCEPTION_FILTER previous_filter = nullptr;
 
+// The thread that is in `previous_filter`.
+std::atomic<DWORD> reporting_thread{0};
+
 LONG WINAPI end_with_the_exception(EXCEPTION_POINTERS* exception) {
-    // The C runtime's filter, and a crash reporter that the program installed, come first.
-    if (previous_filter != nullptr && previous_filter(exception) == EXCEPTION_CONTINUE_EXECUTION) {
-        return EXCEPTION_CONTINUE_EXECUTION;
+    // The C runtime's filter, and a crash reporter that the program installed, come first. That may call this filter, if
+    // it found it when it was installed.
+    const DWORD self = GetCurrentThreadId();
+    if (previous_filter != nullptr && reporting_thread.exchange(self) != self) {
+        const LONG decision = previous_filter(exception);
+        reporting_thread = 0;
+        if (decision == EXCEPTION_CONTINUE_EXECUTION) return decision;
     }
     exit_now(exception->ExceptionRecord->ExceptionCode);
 }
 
 // A child has no user who could answer a message box, and its parent waits to hear of its end: an error that nobody
 // handles ends it at once, with the code of the error, before the system starts a debugger or collects a report.
-void end_at_once_on_errors() {
+void end_at_once_on_errors() noexcept {
     SetErrorMode(GetErrorMode() | SEM_FAILCRITICALERRORS | SEM_NOGPFAULTERRORBOX);
-    previous_filter = SetUnhandledExceptionFilter(end_with_the_exception);
+    const auto filter = SetUnhandledExceptionFilter(end_with_the_exception);
+    if (filter != end_with_the_exception) previous_filter = filter;
     _set_error_mode(_OUT_TO_STDERR);
+#if defined(_MSC_VER) && defined(_DEBUG)
+    // What the debug runtime finds (failed checks, a damaged heap) is another kind of message box.
+    for (const int kind : {_CRT_WARN, _CRT_ERROR, _CRT_ASSERT}) {
+        _CrtSetReportMode(kind, _CRTDBG_MODE_FILE);
+        _CrtSetReportFile(kind, _CRTDBG_FILE_STDERR);
+    }
+#endif
 #if defined(_MSC_VER) || defined(_UCRT)
     // So that abort() is exit code 3, as it is with the older C runtime, and not the code of a detected buffer overrun.
-    _set_abort_behavior(0, _CALL_REPORTFAULT);
+    // The message would be a box in a program with windows.
+    _set_abort_behavior(0, _WRITE_ABORT_MSG | _CALL_REPORTFAULT);
 #endif
 }
+
+// What runs before freeze_support, static initialisers included, has no user either.
+[[maybe_unused]] const bool is_quiet_from_the_start = [] {
+    const bool is_child = is_bootstrap_pending();
+    if (is_child) end_at_once_on_errors();
+    return is_child;
+}();
 
 void name_this_thread(const std::string& name) {
     using SetDescription = HRESULT(WINAPI*)(HANDLE, PCWSTR);  // from Windows 10 1607 on
@@ -86,17 +113,17 @@ void name_this_thread(const std::string& name) {
 }  // namespace
 
 void settle(Bootstrap& bootstrap, const std::string& name) {
-    end_at_once_on_errors();
+    end_at_once_on_errors();  // once more, since main may have changed it
     std::signal(SIGINT, SIG_DFL);
+    // "Ignore Ctrl+C" is inherited, and then no handler is called at all.
+    SetConsoleCtrlHandler(nullptr, FALSE);
 
     watch_parent(duplicate_with(native(bootstrap.parent.raw()), 0, false), std::move(bootstrap.control));
     try {
         name_this_thread(name);
     } catch (const std::exception&) {  // a name that is not UTF-8 is for debuggers only
     }
-    flush(std::cout);
-    flush(std::cerr);
-    flush(std::clog);
+    flush_streams();
     install_stream(std::move(bootstrap.out), STD_OUTPUT_HANDLE, stdout, 1);
     install_stream(std::move(bootstrap.err), STD_ERROR_HANDLE, stderr, 2);
 }
@@ -108,12 +135,19 @@ void exit_now(std::uint32_t code) noexcept {
     for (;;) Sleep(INFINITE);
 }
 
+bool are_threads_ended() noexcept {
+    using IsInProgress = BOOLEAN(NTAPI*)();
+    const auto is_in_progress = system_function<IsInProgress>(L"ntdll.dll", "RtlDllShutdownInProgress");
+    return is_in_progress != nullptr && is_in_progress() != 0;
+}
+
 void flush_streams() noexcept {
     const BadDescriptorsAreErrors guard;
-    flush(std::cout);
-    flush(std::cerr);
-    flush(std::clog);
-    std::fflush(nullptr);
+    // Not every open file: a thread that waits for input in one of them holds its lock.
+    for (std::ostream* stream : {&std::cout, &std::cerr, &std::clog}) flush(*stream);
+    for (std::wostream* stream : {&std::wcout, &std::wcerr, &std::wclog}) flush(*stream);
+    std::fflush(stdout);
+    std::fflush(stderr);
 }
 
 void print_error(const std::string& text) noexcept {

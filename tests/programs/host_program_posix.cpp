@@ -2,7 +2,9 @@
 // for what it finds, since some of them have no stdout.
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -10,6 +12,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -19,6 +22,14 @@
 namespace {
 
 namespace mp = multiproc;
+
+// As a program whose static objects have threads of their own.
+struct ThreadBeforeMain {
+    ThreadBeforeMain() {
+        if (std::getenv("MULTIPROC_TEST_THREAD_BEFORE_MAIN") != nullptr)
+            std::thread([] { std::this_thread::sleep_for(std::chrono::hours(1)); }).detach();
+    }
+} thread_before_main;
 
 int square(int x) { return x * x; }
 void sleep_long() { std::this_thread::sleep_for(std::chrono::hours(1)); }
@@ -66,6 +77,13 @@ void expect_closed(std::ostream& out, const char* what, F f) {
     } catch (const mp::ClosedError&) {}
 }
 
+}  // namespace
+
+// A leak check at the end of a copy made by fork looks for threads that only the original has.
+extern "C" const char* __asan_default_options() { return "detect_leaks=0"; }
+
+namespace {
+
 // The host makes a copy of itself while children run.
 void fork_by_hand(std::ostream& out, const std::string& path) {
     mp::Process running(nap, 7), unstarted(square, 2), ended(square, 3);
@@ -101,6 +119,40 @@ void fork_by_hand(std::ostream& out, const std::string& path) {
     if (unstarted.result() != 4) out << "the original was disturbed\n";
 }
 
+// Processor time of this process, in milliseconds.
+long used_time() {
+    timespec used{};
+    ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return used.tv_sec * 1000 + used.tv_nsec / 1'000'000;
+}
+
+// What becomes of children that run while the host does something to its own descriptors.
+template <class F>
+void disturb_while_children_run(std::ostream& out, F disturb) {
+    std::vector<mp::Process<int>> running;
+    for (int i = 0; i < 12; ++i) {
+        running.emplace_back(
+            [](int x) {
+                std::this_thread::sleep_for(std::chrono::seconds(1));
+                return x;
+            },
+            i);
+    }
+    for (auto& process : running) process.start();
+    const long before = used_time();
+    disturb();
+    int early = 0;
+    for (auto& process : running) {
+        if (process.join_for(std::chrono::milliseconds(1)) && ::kill(static_cast<pid_t>(process.pid()), 0) == 0)
+            ++early;
+    }
+    for (auto& process : running) process.join();
+    int right = 0;
+    for (auto& process : running) right += process.exit_status() == mp::ExitStatus::exited(0) ? 1 : 0;
+    out << early << " ended early, " << right << " right, " << (used_time() - before < 500 ? "at rest" : "busy")
+        << '\n';
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -112,7 +164,11 @@ int main(int argc, char** argv) {
     std::ofstream out(path, std::ios::app);
     std::atomic<bool> stop = false;
     std::thread reaper;
-    if (mode == "ignores_sigchld") {
+    if (mode == "breaks_stderr") {
+        int ends[2];
+        if (::pipe(ends) != 0 || ::dup2(ends[1], STDERR_FILENO) < 0) return 3;
+        for (const int end : ends) ::close(end);
+    } else if (mode == "ignores_sigchld") {
         ::signal(SIGCHLD, SIG_IGN);
     } else if (mode == "reaps_all") {
         reaper = std::thread([&stop] {
@@ -129,6 +185,35 @@ int main(int argc, char** argv) {
         std::ofstream again(path, std::ios::app);
         run_all(again);
         return 0;
+    } else if (mode == "closes_while_children_run") {
+        out.close();
+        std::ostringstream found;
+        disturb_while_children_run(found, [] {
+            for (int fd = 3; fd < 256; ++fd) ::close(fd);
+        });
+        std::ofstream(path, std::ios::app) << found.str();
+        std::_Exit(0);  // objects that own closed descriptors are not to close those that have their numbers now
+    } else if (mode == "lowers_limit_while_children_run") {
+        rlimit limit{};
+        ::getrlimit(RLIMIT_NOFILE, &limit);
+        disturb_while_children_run(out, [&] {
+            const rlimit low{4, limit.rlim_max};
+            ::setrlimit(RLIMIT_NOFILE, &low);
+        });
+        ::setrlimit(RLIMIT_NOFILE, &limit);
+    } else if (mode == "lacks_descriptors_at_first") {
+        rlimit limit{};
+        ::getrlimit(RLIMIT_NOFILE, &limit);
+        const rlimit low{static_cast<rlim_t>(out.is_open() ? 4 : 3), limit.rlim_max};
+        ::setrlimit(RLIMIT_NOFILE, &low);
+        try {
+            mp::Process p(square, 4);
+            p.start();
+            out << "started\n";
+        } catch (const mp::Error&) { out << "an error\n"; } catch (const std::system_error&) {
+            out << "an error\n";
+        }
+        ::setrlimit(RLIMIT_NOFILE, &limit);
     } else if (mode == "forks") {
         fork_by_hand(out, path);
         return 0;

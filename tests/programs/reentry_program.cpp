@@ -86,6 +86,9 @@ int main_with(const std::string& mode, bool is_parent) {
         mp::freeze_support();
         mp::set_start_method(mp::start_method_from(setting("REENTRY_METHOD")));
         try_process();
+    } else if (mode == "crashes") {
+        const volatile int* volatile nowhere = nullptr;
+        return *nowhere;
     } else if (mode == "never_returns") {
         std::this_thread::sleep_for(std::chrono::hours(1));
     } else if (mode == "exits") {

@@ -5,20 +5,26 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <multiproc/buffer.hpp>
+#include <multiproc/call_options.hpp>
 #include <multiproc/codec.hpp>
 #include <multiproc/config.hpp>
 #include <multiproc/detail/task.hpp>
+#include <multiproc/errors.hpp>
 
 namespace multiproc::detail {
 
 class PoolEngine;
 class CallState;
+struct ItemBlock;
 
 template <class R>
 struct VectorElement {
@@ -29,27 +35,56 @@ struct VectorElement<std::vector<T, A>> {
     using type = T;
 };
 
+/// Takes the results of consecutive items of a map, in order, as soon as they are there.
+using ResultSink = std::function<void(std::span<const std::byte> bytes, std::uint32_t count)>;
+
+/// What is run when a call is done.
+struct Continuation {
+    std::function<void()> run;
+    Executor executor;  ///< where; empty: the pool's own thread for callbacks
+};
+
+/// What the items of a call look like.
+struct ItemShape {
+    bool fixed_size = false;             ///< every item has the same number of bytes; else each begins with its length
+    std::size_t result_size = SIZE_MAX;  ///< bytes of each result; SIZE_MAX: it varies
+};
+
 /// One call of a pool, shared by everybody who is interested in its result.
 class MULTIPROC_API CallHandle {
 public:
-    CallHandle(std::shared_ptr<PoolEngine> engine, std::shared_ptr<CallState> state, bool is_map) noexcept;
+    explicit CallHandle(CallState* adopted) noexcept : call_(adopted) {}
+    CallHandle(const CallHandle& other) noexcept;
+    CallHandle(CallHandle&& other) noexcept : call_(std::exchange(other.call_, nullptr)) {}
+    CallHandle& operator=(CallHandle other) noexcept {
+        std::swap(call_, other.call_);
+        return *this;
+    }
+    ~CallHandle() {
+        if (call_ != nullptr) release();
+    }
 
     void wait() const;
     bool wait_for(std::chrono::nanoseconds timeout) const;
+    bool ready() const noexcept;
     bool successful() const;
+    bool cancel() const;
+    void then(Continuation continuation) const;
     [[noreturn]] void throw_timeout() const;
+    std::uintptr_t identity() const noexcept { return reinterpret_cast<std::uintptr_t>(call_); }
+    CallState* call() const noexcept { return call_; }
 
-    /// The decoded result. The call must be ready.
+    /// The decoded result. Waits for it. Throws the call's error.
     template <class R>
     R value() const {
-        throw_error();
+        const std::span<const std::byte> single = await_result();
         if constexpr (std::is_void_v<R>) {
             return;
         } else {
             if constexpr (!std::is_void_v<typename VectorElement<R>::type>) {
-                if (is_map_) return map_value<R>();
+                if (is_map()) return map_value<R>();
             }
-            InputBuffer in(part(0).bytes);
+            InputBuffer in(single);
             return decode<R>(in);
         }
     }
@@ -74,31 +109,47 @@ private:
         return values;
     }
 
-    void throw_error() const;
+    std::span<const std::byte> await_result() const;
+    bool is_map() const noexcept;
     std::size_t item_count() const noexcept;
     std::size_t part_count() const noexcept;
     Part part(std::size_t index) const noexcept;
+    void release() noexcept;
 
-    std::shared_ptr<PoolEngine> engine_;
-    std::shared_ptr<CallState> state_;
-    bool is_map_;
+    CallState* call_;
 };
 
-/// A call while its arguments are written. Destroyed before `finish`, it withdraws what was not run yet.
-class MULTIPROC_API CallWriter {
+/// A message that begins on the stack, and moves to the heap and then to shared memory when it outgrows that.
+class MULTIPROC_API TaskWriter final : public OutputBuffer {
 public:
-    struct Options {
-        std::size_t chunk_size = 0;  ///< items sent to a worker at once, at most; 0: as the pool sees fit
-        bool is_map = false;
-        bool fixed_size_items = false;  ///< every item has the same number of bytes; else each begins with its length
-        bool bounded = false;           ///< hold the writer back while much is waiting
-    };
+    explicit TaskWriter(PoolEngine& engine) noexcept;
+    ~TaskWriter();
 
-    /// Throws ClosedError or BrokenPool if the pool takes no work, and what its start throws.
-    CallWriter(std::shared_ptr<PoolEngine> engine, const TaskTarget& target, Options options);
-    ~CallWriter();
-    CallWriter(const CallWriter&) = delete;
-    CallWriter& operator=(const CallWriter&) = delete;
+    /// The callable's fields come first.
+    void callable_written() noexcept { prefix_ = size(); }
+    /// Sends it. Throws ClosedError or BrokenPool if the pool takes no work, and what its start throws.
+    CallHandle submit(const TaskTarget& target, ItemShape shape, const CallOptions* options = nullptr);
+
+private:
+    void grow(std::size_t more) override;
+
+    struct Spill;
+    PoolEngine* engine_;
+    std::unique_ptr<Spill> spill_;
+    std::size_t prefix_ = 0;
+    std::byte room_[256];
+};
+
+/// A call of many items while its arguments are written. Destroyed before `finish`, it withdraws what was not run yet.
+class MULTIPROC_API MapWriter {
+public:
+    /// Throws ClosedError or BrokenPool if the pool takes no work, and what its start throws. `bounded`: the writer is
+    /// held back while much is waiting. `sink`: takes the results as they come, under the pool's lock.
+    MapWriter(PoolEngine& engine, const TaskTarget& target, ItemShape shape, const CallOptions& options, bool bounded,
+              ResultSink sink = {});
+    ~MapWriter();
+    MapWriter(const MapWriter&) = delete;
+    MapWriter& operator=(const MapWriter&) = delete;
 
     /// First the callable's fields are written here...
     OutputBuffer& callable() noexcept { return *out_; }
@@ -115,7 +166,11 @@ public:
             item_start_ = size;
         }
     }
+    /// Instead of items one by one: the items are this array, which stays as it is until the call is done.
+    void items_are(const void* items, std::size_t item_size, std::uint64_t count);
     CallHandle finish();
+    /// The same, and waits for the results. Nothing of the caller's is used any more when it returns or throws.
+    CallHandle finish_and_wait();
 
 private:
     static constexpr std::size_t block_size = 24 * 1024;
@@ -123,6 +178,7 @@ private:
 
     void flush();
     void begin_block();
+    std::shared_ptr<ItemBlock> make_block();
 
     struct Block;
     std::unique_ptr<Block> block_;
@@ -132,18 +188,63 @@ private:
     std::size_t prefix_size_ = 0;
     std::uint32_t count_ = 0;
     bool finished_ = false;
-    Options options_;
-    std::shared_ptr<PoolEngine> engine_;
-    std::shared_ptr<CallState> state_;
+    ItemShape shape_;
+    PoolEngine* engine_;
+    CallHandle call_;
 };
 
-/// Type-erased call without arguments: a pool's initializer or finalizer.
-class MULTIPROC_API StoredCall {
-public:
-    StoredCall() = default;
+/// Throws std::invalid_argument if that is no size for a chunk.
+MULTIPROC_API Count check_chunk_size(Count chunk_size);
+
+template <class R>
+using non_void_t = std::conditional_t<std::is_void_v<R>, char, R>;
+
+/// Appends values that arrived as their bytes. Room for them was reserved, or is made now.
+template <class T>
+void append_bitwise(std::vector<T>& values, std::span<const std::byte> bytes, std::uint32_t count) {
+    if (bytes.size() != count * sizeof(T)) throw CodecError("multiproc: a result has another size than its type");
+    if constexpr (std::is_trivially_copyable_v<T> && !codec::holds_bool<T>()) {
+        const auto* first = reinterpret_cast<const T*>(bytes.data());
+        if (reinterpret_cast<std::uintptr_t>(first) % alignof(T) == 0) {
+            values.insert(values.end(), first, first + count);
+            return;
+        }
+    }
+    InputBuffer in(bytes);
+    for (std::uint32_t i = 0; i < count; ++i) values.push_back(decode<T>(in));
+}
+
+/// A call without arguments, stored: a pool's initializer or finalizer.
+struct StoredCall {
     TaskTarget target;
     std::vector<std::byte> bytes;
     explicit operator bool() const noexcept { return target.descriptor != nullptr; }
+};
+
+/// Counts as one who uses the engine.
+class MULTIPROC_API EngineRef {
+public:
+    EngineRef() noexcept = default;
+    explicit EngineRef(PoolEngine* adopted) noexcept : engine_(adopted) {}
+    EngineRef(const EngineRef& other) noexcept;
+    EngineRef(EngineRef&& other) noexcept : engine_(std::exchange(other.engine_, nullptr)) {}
+    EngineRef& operator=(EngineRef other) noexcept {
+        std::swap(engine_, other.engine_);
+        return *this;
+    }
+    ~EngineRef() {
+        if (engine_ != nullptr) release();
+    }
+    PoolEngine* get() const noexcept { return engine_; }
+    PoolEngine* operator->() const noexcept { return engine_; }
+    explicit operator bool() const noexcept { return engine_ != nullptr; }
+    /// Gives the reference up without ending it.
+    PoolEngine* detach() noexcept { return std::exchange(engine_, nullptr); }
+
+private:
+    void release() noexcept;
+
+    PoolEngine* engine_ = nullptr;
 };
 
 }  // namespace multiproc::detail

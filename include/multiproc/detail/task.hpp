@@ -223,6 +223,21 @@ struct Task {
     using Result = typename Traits::Result;
 
     static constexpr bool fixed_size_items = fixed_size_item<typename Called::Storage>;
+    /// Whether the callable is all in its type (or its address), so that nothing of it travels with the items.
+    static constexpr bool fieldless = FunctionPointer<Function> || Stateless<Function>;
+    /// Bytes of every result, where they are the same for all; SIZE_MAX: they vary.
+    static constexpr std::size_t result_size = [] {
+        if constexpr (std::is_void_v<Result>) {
+            return std::size_t{0};
+        } else if constexpr (is_bitwise_v<Result>) {
+            return sizeof(Result);
+        } else {
+            return SIZE_MAX;
+        }
+    }();
+    /// Whether an array of `T` is, byte for byte, the encoded items.
+    template <class T>
+    static constexpr bool encodes_as_is = std::is_same_v<typename Called::Storage, std::tuple<T>> && fixed_size_items;
 
     /// Throws std::invalid_argument for an empty function pointer.
     static TaskTarget target([[maybe_unused]] const Function& f) {

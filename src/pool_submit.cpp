@@ -1,0 +1,195 @@
+// Calls come in.
+#include <cstring>
+
+#include <multiproc/errors.hpp>
+
+#include "pool_engine.hpp"
+
+namespace multiproc::detail {
+namespace {
+
+// Small single tasks of one function that wait together share a block of this size.
+constexpr std::size_t shared_block_size = 8 * 1024;
+constexpr std::size_t most_singles_in_block = 512;
+// While tasks are submitted one after the other, the rings are looked at once in so many.
+constexpr std::uint64_t singles_per_look = 32;
+
+bool has_choices(const CallOptions& options) noexcept {
+    return options.timeout.count() != 0 || options.retries.value() != 0 || options.executor || options.on_progress;
+}
+
+}  // namespace
+
+void PoolEngine::open_for_work(std::unique_lock<std::mutex>& lock) {
+    if (state_ == State::running) return;
+    require_open();
+    start_locked(lock);
+}
+
+const PoolEngine::KnownTask& PoolEngine::know(const TaskTarget& target) {
+    if (last_task_.ref == nullptr || last_task_.target.descriptor != target.descriptor ||
+        last_task_.target.function != target.function) {
+        const TaskRef& ref = refer(target);
+        last_task_ = {target, &ref, &stats_[&ref]};
+    }
+    return last_task_;
+}
+
+CallRef PoolEngine::new_call(const KnownTask& task, const CallOptions* options) {
+    CallRef call(calls_.allocate(*this, *task.ref));
+    retain();
+    if (options != nullptr && has_choices(*options)) {
+        call->need_details().options = *options;
+        if (options->timeout.count() != 0) ++watched_;
+        if (options->on_progress) callbacks();  // made now, where its failure can be told
+    }
+    return call;
+}
+
+// Where the next single task goes: the block that waits last, if it is of the same kind and has room, or a new one.
+ItemBlock& PoolEngine::block_for_single(const KnownTask& task, ItemShape shape, std::span<const std::byte> fields,
+                                        std::size_t item_size, bool alone) {
+    if (!alone && !pending_.empty()) {
+        ItemBlock& last = *pending_.back().block;
+        if (last.is_shared() && last.task == task.ref && last.capacity - last.size >= item_size &&
+            last.singles.size() < most_singles_in_block && last.prefix == fields.size() &&
+            (fields.empty() || std::memcmp(last.bytes.get(), fields.data(), fields.size()) == 0))
+            return last;
+    }
+    auto block = std::make_shared<ItemBlock>();
+    block->task = task.ref;
+    block->stats = task.stats;
+    block->has_lengths = !shape.fixed_size;
+    block->item_size = item_size;
+    block->result_size = shape.result_size;
+    const std::size_t needed = fields.size() + item_size;
+    block->capacity = alone ? needed : std::max(needed, shared_block_size);
+    block->bytes.reset(new std::byte[block->capacity]);
+    if (!fields.empty()) std::memcpy(block->bytes.get(), fields.data(), fields.size());
+    block->prefix = block->size = fields.size();
+    Batch batch;
+    batch.offset = block->prefix;
+    batch.block = std::move(block);
+    pending_.push_back(std::move(batch));
+    return *pending_.back().block;
+}
+
+CallRef PoolEngine::submit_single(const TaskTarget& target, ItemShape shape, std::span<const std::byte> message,
+                                  std::size_t prefix, const CallOptions* options) {
+    require_ours();
+    std::unique_lock lock(mutex_);
+    open_for_work(lock);
+    const KnownTask& task = know(target);
+    CallRef call = new_call(task, options);
+    const std::span<const std::byte> item = message.subspan(prefix);
+    // What has options of its own is sent, watched and repeated by itself.
+    const bool alone = call->details() != nullptr;
+    ItemBlock& block = block_for_single(task, shape, message.first(prefix), item.size(), alone);
+    block.singles.push_back(CallRef(call).detach());
+    if (!item.empty()) std::memcpy(block.bytes.get() + block.size, item.data(), item.size());
+    block.size += item.size();
+    if (alone) block.capacity = block.size;  // nothing joins it
+    ++pending_.back().count;
+    ++outstanding_;
+    after_submission();
+    return call;
+}
+
+CallRef PoolEngine::submit_single(const TaskTarget& target, ItemShape shape, SegmentLease message, std::size_t size,
+                                  std::size_t prefix, const CallOptions* options) {
+    require_ours();
+    std::unique_lock lock(mutex_);
+    open_for_work(lock);
+    const KnownTask& task = know(target);
+    CallRef call = new_call(task, options);
+    auto block = std::make_shared<ItemBlock>();
+    block->task = task.ref;
+    block->stats = task.stats;
+    block->lease = std::move(message);
+    block->size = size;
+    block->prefix = prefix;
+    block->item_size = size - prefix;
+    block->result_size = shape.result_size;
+    block->singles.push_back(CallRef(call).detach());
+    pending_.push_back({std::move(block), 0, 1, 0, prefix});
+    ++outstanding_;
+    after_submission();
+    return call;
+}
+
+// A worker without work gets what waits at once. Else small tasks may gather for a moment, so that many of them travel
+// as one message; who takes results on the way, or the service thread when a worker runs low, sends them on.
+void PoolEngine::after_submission() {
+    if (++pending_items_ >= singles_per_look) {
+        pending_items_ = 0;
+        pump();
+    } else if (may_be_idle_ || pending_.size() > 1) {
+        feed();
+    }
+    if (!pending_.empty() && !waiter_present_) brief_service();
+}
+
+CallRef PoolEngine::begin_map(const TaskTarget& target, const CallOptions& options, ResultSink sink) {
+    require_ours();
+    std::unique_lock lock(mutex_);
+    open_for_work(lock);
+    CallRef call = new_call(know(target), &options);
+    CallDetails& details = call->need_details();
+    details.options = options;
+    details.is_map = true;
+    details.sink = std::move(sink);
+    ++open_inputs_;
+    return call;
+}
+
+void PoolEngine::submit_items(CallState& call, std::shared_ptr<ItemBlock> block, std::uint64_t count) {
+    const std::lock_guard lock(mutex_);
+    if (state_ == State::terminated || state_ == State::broken) require_open();
+    CallDetails& details = *call.details();
+    block->task = &call.task();
+    block->stats = &stats_[&call.task()];
+    call.retain();
+    block->call = CallRef(&call);
+    if (block->is_spilled()) ++details.waiting_segments;
+    // A batch counts in 32 bits; an array may be longer.
+    std::size_t offset = block->prefix;
+    for (std::uint64_t left = count; left != 0;) {
+        const auto part = static_cast<std::uint32_t>(std::min<std::uint64_t>(left, UINT32_MAX / 2));
+        pending_.push_back({block, details.items, part, 0, offset});
+        details.items += part;
+        left -= part;
+        offset += part * block->item_size;
+    }
+    details.waiting += count;
+    outstanding_ += count;
+    // Now and then the submitting thread takes results on the way; that is cheaper than waking another for it.
+    if (pending_.size() % 64 == 0) {
+        pump();
+    } else {
+        feed();
+    }
+    if (!waiter_present_) brief_service();
+}
+
+void PoolEngine::complete_input(CallState& call) {
+    const std::lock_guard lock(mutex_);
+    --open_inputs_;
+    call.complete_input();
+    if (call.is_done()) call_done(call);
+    if (state_ == State::closing) doorbell_.wake_service();
+}
+
+void PoolEngine::withdraw(CallState& call) {
+    const std::lock_guard lock(mutex_);
+    --open_inputs_;
+    call.fail(maker_of(CancelledError("multiproc: the call was withdrawn")));
+    std::erase_if(pending_, [&](const Batch& batch) {
+        if (batch.block->call.get() != &call) return false;
+        forget_items(batch.count);
+        return true;
+    });
+    call_done(call);
+    if (state_ == State::closing) doorbell_.wake_service();
+}
+
+}  // namespace multiproc::detail

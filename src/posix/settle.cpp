@@ -1,0 +1,159 @@
+// Becoming a proper child, and ending as one.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+
+#include "../streams.hpp"
+#include "context.hpp"
+#include "launching.hpp"
+#include "process_end.hpp"
+
+#if defined(__linux__)
+#include <sys/prctl.h>
+#else
+#include <pthread.h>
+#endif
+
+namespace multiproc::os {
+
+namespace posix {
+
+void enter_directory(int directory) noexcept {
+    if (::fchdir(directory) == 0) return;
+    print_error(std::string("multiproc: this child process cannot enter its directory: ") + std::strerror(errno) +
+                "\n");
+    exit_now(1);
+}
+
+void install_early_streams(const Handle& err) noexcept {
+    const int null = retry([] { return ::open("/dev/null", O_RDWR | O_CLOEXEC); });
+    if (null >= 0) {
+        retry([&] { return ::dup2(null, STDIN_FILENO); });
+        retry([&] { return ::dup2(null, STDOUT_FILENO); });
+        if (null > STDERR_FILENO) ::close(null);
+    }
+    if (err) retry([&] { return ::dup2(fd_of(err), STDERR_FILENO); });
+}
+
+void set_process_name(const std::string& name) noexcept {
+    const std::string shortened = name.substr(0, 15);  // Linux keeps no more
+#if defined(__linux__)
+    ::prctl(PR_SET_NAME, shortened.c_str());
+#elif defined(__APPLE__)
+    ::pthread_setname_np(shortened.c_str());
+#endif
+}
+
+}  // namespace posix
+
+namespace {
+
+using namespace posix;
+
+void reset_signals(bool keep_hangup_ignored) noexcept {
+#if defined(NSIG)
+    constexpr int count = NSIG;
+#else
+    constexpr int count = 65;
+#endif
+    for (int number = 1; number < count; ++number) {
+        if (number == SIGKILL || number == SIGSTOP) continue;
+        struct sigaction action {};
+        if (::sigaction(number, nullptr, &action) != 0) continue;
+        if (number == SIGHUP && keep_hangup_ignored) {
+            action.sa_handler = SIG_IGN;
+        } else if (action.sa_handler == SIG_DFL) {
+            continue;
+        } else {
+            action = {};
+            action.sa_handler = SIG_DFL;
+        }
+        ::sigaction(number, &action, nullptr);
+    }
+    sigset_t none;
+    sigemptyset(&none);
+    ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
+}
+
+void install_stream(Handle& source, int target) noexcept {
+    if (!source) return;
+    retry([&] { return ::dup2(fd_of(source), target); });
+    source.reset();
+}
+
+}  // namespace
+
+void settle(Bootstrap& bootstrap, const std::string& name) {
+    bool keep_hangup_ignored = ignores_hangup(bootstrap.context);
+    if (bootstrap.context.empty()) {
+        struct sigaction hangup {};
+        ::sigaction(SIGHUP, nullptr, &hangup);
+        keep_hangup_ignored = hangup.sa_handler == SIG_IGN;
+    }
+    reset_signals(keep_hangup_ignored);
+    watch_parent(std::move(bootstrap.parent), static_cast<pid_t>(bootstrap.parent_pid));
+    // Foreign descriptors are gone already: spawn lets none through, a fork server has none, and `fork` shares the
+    // program's on purpose. Here it would be too late: static initialisers may have opened this child's own.
+    apply_context(bootstrap.context);
+    bootstrap.context.clear();
+    set_process_name(name);
+    // What main printed before this line was for nobody: it goes where stdout still leads.
+    flush_streams();
+    install_stream(bootstrap.out, STDOUT_FILENO);
+    install_stream(bootstrap.err, STDERR_FILENO);
+}
+
+void exit_now(std::uint32_t code) noexcept { ::_exit(static_cast<int>(code)); }
+
+namespace {
+
+// Writing into a pipe that nobody reads must not kill this process: for its lifetime the signal is held back, and what
+// came meanwhile is taken away, as if it had been ignored.
+class BrokenPipesAreErrors {
+public:
+    BrokenPipesAreErrors() noexcept {
+        sigemptyset(&broken_);
+        sigaddset(&broken_, SIGPIPE);
+        was_pending_ = is_pending();
+        ::pthread_sigmask(SIG_BLOCK, &broken_, &before_);
+    }
+    ~BrokenPipesAreErrors() {
+        if (!was_pending_ && is_pending()) {
+            int number = 0;
+            ::sigwait(&broken_, &number);
+        }
+        ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+    }
+    BrokenPipesAreErrors(const BrokenPipesAreErrors&) = delete;
+    BrokenPipesAreErrors& operator=(const BrokenPipesAreErrors&) = delete;
+
+private:
+    static bool is_pending() noexcept {
+        sigset_t pending;
+        ::sigpending(&pending);
+        return sigismember(&pending, SIGPIPE) == 1;
+    }
+
+    sigset_t broken_{}, before_{};
+    bool was_pending_ = false;
+};
+
+}  // namespace
+
+void flush_streams() noexcept {
+    const BrokenPipesAreErrors guard;
+    flush_iostreams();
+    std::fflush(stdout);
+    std::fflush(stderr);
+}
+
+void print_error(const std::string& text) noexcept {
+    const BrokenPipesAreErrors guard;
+    std::fputs(text.c_str(), stderr);
+    std::fflush(stderr);
+}
+
+}  // namespace multiproc::os
