@@ -19,6 +19,8 @@
 
 #include <multiproc/multiproc.hpp>
 
+#include "support/gate.hpp"
+
 namespace {
 
 namespace mp = multiproc;
@@ -128,17 +130,18 @@ long used_time() {
 
 // What becomes of children that run while the host does something to its own descriptors.
 template <class F>
-void disturb_while_children_run(std::ostream& out, F disturb) {
-    std::vector<mp::Process<int>> running;
+void disturb_while_children_run(std::ostream& out, const std::string& path, F disturb) {
+    std::vector<mp::Process<void>> running;
     for (int i = 0; i < 12; ++i) {
         running.emplace_back(
-            [](int x) {
+            [](const std::string& arrived) {
+                std::ofstream(arrived).put('.');
                 std::this_thread::sleep_for(std::chrono::seconds(1));
-                return x;
             },
-            i);
+            path + std::to_string(i));
     }
     for (auto& process : running) process.start();
+    for (int i = 0; i < 12; ++i) multiproc::test::Gate::await(path + std::to_string(i));
     const long before = used_time();
     disturb();
     int early = 0;
@@ -188,7 +191,7 @@ int main(int argc, char** argv) {
     } else if (mode == "closes_while_children_run") {
         out.close();
         std::ostringstream found;
-        disturb_while_children_run(found, [] {
+        disturb_while_children_run(found, path, [] {
             for (int fd = 3; fd < 256; ++fd) ::close(fd);
         });
         std::ofstream(path, std::ios::app) << found.str();
@@ -196,7 +199,7 @@ int main(int argc, char** argv) {
     } else if (mode == "lowers_limit_while_children_run") {
         rlimit limit{};
         ::getrlimit(RLIMIT_NOFILE, &limit);
-        disturb_while_children_run(out, [&] {
+        disturb_while_children_run(out, path, [&] {
             const rlimit low{4, limit.rlim_max};
             ::setrlimit(RLIMIT_NOFILE, &low);
         });
