@@ -6,7 +6,13 @@
 
 set(multiproc_DEPENDENCY_PROBLEM "")
 
-find_package(Threads QUIET)
+# What the project has found itself is visible to it already, and CMake lets only the directory that found a target make
+# it visible elsewhere.
+set(_multiproc_found_threads FALSE)
+if(NOT TARGET Threads::Threads)
+    set(_multiproc_found_threads TRUE)
+    find_package(Threads QUIET)
+endif()
 if(NOT TARGET Threads::Threads)
     string(APPEND multiproc_DEPENDENCY_PROBLEM "multiproc needs a thread library.\n")
 endif()
@@ -23,7 +29,10 @@ endmacro()
 
 # _multiproc_find_headers(<target> <header> <package> [<version>])
 macro(_multiproc_find_headers target header package)
-    if(NOT TARGET ${target})
+    set(_multiproc_was_there FALSE)
+    if(TARGET ${target})
+        set(_multiproc_was_there TRUE)
+    else()
         find_package(${package} ${ARGN} CONFIG QUIET)
     endif()
     if(NOT TARGET ${target})
@@ -35,13 +44,13 @@ macro(_multiproc_find_headers target header package)
                                                        "${multiproc_${package}_INCLUDE_DIR}")
         endif()
     endif()
-    if(TARGET ${target})
+    if(TARGET ${target} AND NOT _multiproc_was_there)
         _multiproc_make_global(${target})
     endif()
 endmacro()
 
 _multiproc_find_headers(cereal::cereal cereal/cereal.hpp cereal)
-if(TARGET Threads::Threads)
+if(TARGET Threads::Threads AND _multiproc_found_threads)
     _multiproc_make_global(Threads::Threads)
 endif()
 

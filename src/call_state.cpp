@@ -59,7 +59,12 @@ void CallState::add_results(std::uint64_t first, const ResultMessage& message) {
     } else {
         ResultPart part(message);
         part.first = first;
-        if (!is_done()) details.parts.push_back(std::move(part));
+        if (is_done()) return;
+        if (details.is_stream) {
+            details.arrived.push_back({std::move(part), {}});
+        } else {
+            details.parts.push_back(std::move(part));
+        }
     }
     settle();
 }
@@ -84,7 +89,13 @@ void CallState::sink_parts() {
 void CallState::add_error(std::uint64_t index, ErrorMaker error) {
     if (is_done()) return;
     CallDetails& details = need_details();
-    if (!details.error || index < details.error_index) {
+    if (details.is_stream) {
+        StreamPart part;
+        part.results.first = index;
+        part.results.count = 1;
+        part.error = std::move(error);
+        details.arrived.push_back(std::move(part));
+    } else if (!details.error || index < details.error_index) {
         details.error = std::move(error);
         details.error_index = index;
     }

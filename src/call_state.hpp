@@ -14,6 +14,7 @@
 
 #include <multiproc/detail/pool_client.hpp>
 
+#include "completion_queue.hpp"
 #include "result_record.hpp"
 #include "segment_cache.hpp"
 #include "task_ref.hpp"
@@ -55,6 +56,18 @@ struct ResultPart {
     }
 };
 
+// What one worker sent of an imap: results, or the error of one item.
+struct StreamPart {
+    ResultPart results;
+    ErrorMaker error;
+};
+
+// Who is told of a call's end by an entry in a queue.
+struct Listener {
+    std::shared_ptr<CompletionQueue> queue;
+    std::size_t index = 0;  // of the call, there
+};
+
 // What a small single task has no need of.
 struct CallDetails {
     CallOptions options;
@@ -70,11 +83,16 @@ struct CallDetails {
     std::uint64_t sunk = 0;
     std::vector<ResultPart> parts;
 
+    bool is_stream = false;           // an imap: what has arrived is taken out while it runs
+    std::vector<StreamPart> arrived;  // and not taken yet
+
     ErrorMaker error;
     std::uint64_t error_index = 0;
     os::Clock::time_point begun = os::Clock::now();
     bool is_reporting = false;  // a report of progress is on its way
     std::vector<Continuation> continuations;
+    std::vector<Listener> listeners;
+    bool is_announced = false;  // its end was told to all these
 };
 
 class CallState {

@@ -18,7 +18,7 @@ CallbackThread::~CallbackThread() {
         queue_->is_ending = true;
     }
     queue_->changed.notify_all();
-    if (thread_.get_id() == std::this_thread::get_id()) {
+    if (is_current()) {
         thread_.detach();
     } else {
         thread_.join();
@@ -34,7 +34,7 @@ void CallbackThread::post(std::function<void()> function) {
 }
 
 void CallbackThread::drain() {
-    if (thread_.get_id() == std::this_thread::get_id()) return;
+    if (is_current()) return;
     std::unique_lock lock(queue_->mutex);
     queue_->changed.wait(lock, [this] { return queue_->functions.empty() && !queue_->is_running; });
 }

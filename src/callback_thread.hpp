@@ -22,6 +22,7 @@ public:
     void post(std::function<void()> function);
     // Waits until everything posted so far was run. On this very thread: returns at once. Thread-safe.
     void drain();
+    bool is_current() const noexcept { return thread_.get_id() == std::this_thread::get_id(); }
 
 private:
     struct Queue {

@@ -56,8 +56,10 @@ struct StartInfo {
     std::string parent_name;
     bool daemon = false;
     StartMethod start_method = StartMethod::automatic;  // for its own children
-    std::string executable_build;  // empty: the child is meant to be another executable (set_executable)
-    std::string executable_path;   // of the parent, where it differs from the child's
+    std::string executable_build;    // empty: the child is meant to be another executable (set_executable)
+    std::string executable_path;     // of the parent, where it differs from the child's
+    std::uint32_t threads = 0;       // share of the processors; 0: all
+    std::uint64_t memory_limit = 0;  // bytes; 0: none
 };
 
 struct ChannelSizes {

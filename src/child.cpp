@@ -20,6 +20,8 @@ StartInfo start_info(const ChildOptions& options) {
     info.parent_name = current_process().name;
     info.daemon = options.daemon;
     info.start_method = get_start_method();
+    info.threads = options.threads;
+    info.memory_limit = options.memory_limit;
     if (!has_foreign_executable()) info.executable_build = os::main_module().build_id;
     return info;
 }
@@ -160,8 +162,19 @@ bool Child::send_task(const TaskRef& task) {
     record->number = task.number;
     record->modules = static_cast<std::uint32_t>(task.modules.size());
     if (!task.modules.empty()) std::memcpy(place + sizeof(TaskRecord), task.modules.data(), task.modules.size());
-    tasks_.push(RecordKind::task, size);
+    definitions_.push_back({0, task.number});  // first, as it may throw
+    definitions_.back().position = tasks_.push(RecordKind::task, size);
     known_tasks_[task.number] = true;
+    return true;
+}
+
+bool Child::take_back(std::uint64_t position) noexcept {
+    if (!tasks_.take_back(position)) return false;
+    // The meanings of tasks that were written behind the call go with it.
+    while (!definitions_.empty() && definitions_.back().position > position) {
+        known_tasks_[definitions_.back().number] = false;
+        definitions_.pop_back();
+    }
     return true;
 }
 

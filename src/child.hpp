@@ -32,6 +32,8 @@ struct ChildOptions {
     os::RawHandle doorbell = os::no_handle;  // pool workers
     std::uint32_t waiter_slot = 0;
     std::uint32_t service_slot = 0;
+    std::uint32_t threads = 0;  // see StartInfo
+    std::uint64_t memory_limit = 0;
     // Called once, from a thread of the library, when the child has ended and its status is known.
     std::function<void()> on_exit;
 };
@@ -67,6 +69,8 @@ public:
     // Writes the call into the ring and wakes the child if it sleeps; its position in the ring, or nothing if the ring
     // has no room now. Throws std::system_error if the arguments' segment cannot be handed over: the child has ended.
     std::optional<std::uint64_t> send(const CallMessage& message);
+    // Takes back the last call that was sent, which is at `position`. False if the worker has begun it.
+    bool take_back(std::uint64_t position) noexcept;
     // The watched call that it runs, or ran last, and since when.
     struct Running {
         std::uint64_t id;
@@ -102,7 +106,13 @@ private:
     std::unique_ptr<os::Child> process_;
     TaskRingParent tasks_;
     ResultRingParent results_;
-    std::vector<bool> known_tasks_;  // by number
+    // What a task's number means is written into the ring once, before the first call of the task.
+    struct Definition {
+        std::uint64_t position;
+        std::uint32_t number;
+    };
+    std::vector<bool> known_tasks_;        // by number
+    std::vector<Definition> definitions_;  // of those
     SegmentPeer known_segments_;
     SegmentStore segments_{os::Segment::Access::read_write};  // a segment is given back through its head
 };

@@ -14,6 +14,7 @@
 #include "result_writer.hpp"
 #include "runtime.hpp"
 #include "task_ref.hpp"
+#include "worker_limits.hpp"
 
 namespace multiproc {
 namespace {
@@ -86,16 +87,22 @@ public:
 private:
     TaskRingWorker::Record await_record() {
         for (;;) {
-            if (const auto record = ring_.claim()) return *record;
+            if (const auto record = look(256)) return *record;  // before it is worth asking for the time
             if (spins_) {
                 const os::Deadline give_up = os::Clock::now() + spin_time;
-                do {
-                    for (int i = 0; i < 64 && ring_.is_empty(); ++i) os::relax_cpu();
-                    if (const auto record = ring_.claim()) return *record;
-                } while (os::Clock::now() < give_up);
+                while (os::Clock::now() < give_up)
+                    if (const auto record = look(64)) return *record;
             }
             end_.channel.sleep_child(Runtime::get().lot(), [this] { return !ring_.is_empty(); });
         }
+    }
+
+    std::optional<TaskRingWorker::Record> look(int times) noexcept {
+        for (int i = 0; i < (spins_ ? times : 1); ++i) {
+            if (const auto record = ring_.claim()) return record;
+            os::relax_cpu();
+        }
+        return std::nullopt;
     }
 
     void run_call(const CallRecord& call, bool is_in_segment) {
@@ -161,6 +168,7 @@ void run_child_main(ChildEnd end, const StartInfo& info) {
     const ControlBlock& control = end.channel.control();
     set_process_info({info.name, os::current_pid(), info.daemon}, {info.parent_name, control.parent_pid, false});
     set_start_method(info.start_method);
+    apply_worker_limits(info.threads, info.memory_limit);
     ChildLoop loop(std::move(end));
     loop.channel().set_phase(Phase::running);
     if (control.role == Role::process) run_process(loop, info.name);

@@ -20,7 +20,8 @@ namespace multiproc {
 struct DoorbellPage {
     enum Mode : std::uint32_t {
         nobody,         // somebody is looking at the rings anyway
-        waiter,         // wake the waiter at every result
+        waiter_low,     // wake the waiter when a worker runs out of tasks, or its result ring is full
+        waiter,         //   also at every result
         service_stuck,  // wake the service thread when a worker's result ring is full
         service_low,    //   also when a worker runs out of tasks
         service_any,    //   also at every result
@@ -46,7 +47,7 @@ public:
         std::uint32_t mode = page_->mode.load(std::memory_order_relaxed);
         if (!concerns(mode, news)) return;
         if (!page_->mode.compare_exchange_strong(mode, DoorbellPage::nobody, std::memory_order_seq_cst)) return;
-        if (mode == DoorbellPage::waiter) {
+        if (mode == DoorbellPage::waiter || mode == DoorbellPage::waiter_low) {
             wake(page_->waiter_word, waiter_slot_);
         } else {
             wake(page_->service_word, service_slot_);
@@ -77,6 +78,7 @@ private:
         switch (mode) {
             case DoorbellPage::waiter:
             case DoorbellPage::service_any: return true;
+            case DoorbellPage::waiter_low:
             case DoorbellPage::service_low: return news != News::result;
             case DoorbellPage::service_stuck: return news == News::stuck;
             default: return false;

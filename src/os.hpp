@@ -126,6 +126,10 @@ public:
     virtual void unpark(std::size_t slot, const std::atomic<std::uint32_t>& word) noexcept = 0;
 };
 
+// Memory of this process that is about to be filled: where the system can, it takes large pages for it, so that filling
+// it does not cost a fault for every small one. A hint.
+void expect_to_fill(void* memory, std::size_t size) noexcept;
+
 // Tells the processor that this thread spins.
 void relax_cpu() noexcept;
 
@@ -239,6 +243,9 @@ struct Module {
 
 // The module that holds `address` (code or data). Nothing if none does. Cached and thread-safe.
 std::optional<Module> module_of(const void* address);
+// The name of the function at `address`, where the module's table of exported symbols has it; else empty. (Executables
+// export their functions only if they are linked so: CMake's ENABLE_EXPORTS.)
+std::string symbol_of(const void* address);
 // This program's executable.
 Module main_module();
 // Loads the module at `path`, unless it is loaded already. Throws std::system_error or Error naming the path.
@@ -258,6 +265,13 @@ std::uint64_t start_time(std::uint32_t pid) noexcept;
 // A start time of 0 means that any process with this pid will do.
 bool is_running(std::uint32_t pid, std::uint64_t start_time) noexcept;
 std::size_t thread_count();
+// Sets a variable of this process's environment. Not thread-safe.
+void set_variable(const char* name, const std::string& value);
+// The function of this name in whatever is loaded, or nullptr.
+void* find_function(const char* name) noexcept;
+// This process gets no more memory than so many bytes from now on; what it asks for beyond that fails. On POSIX its
+// address space is counted. Throws std::system_error.
+void limit_memory(std::uint64_t bytes);
 // Readable form of a compiler's type name.
 std::string demangle(const char* name);
 

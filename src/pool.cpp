@@ -7,6 +7,7 @@
 
 #include "per_process.hpp"
 #include "pool_engine.hpp"
+#include "worker_limits.hpp"
 
 namespace multiproc {
 namespace {
@@ -16,7 +17,8 @@ constexpr std::int64_t most_workers = 1000;
 
 detail::PoolSettings check(PoolOptions options, detail::StoredCall initializer, detail::StoredCall finalizer) {
     detail::PoolSettings settings;
-    const std::int64_t workers = options.workers ? options.workers->value() : static_cast<std::int64_t>(cpu_count());
+    const std::int64_t workers =
+        options.workers ? options.workers->value() : static_cast<std::int64_t>(processor_share());
     if (workers <= 0 || workers > most_workers) {
         throw std::invalid_argument("multiproc: a pool cannot have " + std::to_string(workers) +
                                     " workers; give 1 to 1000, or leave .workers out for one per processor");
@@ -24,6 +26,8 @@ detail::PoolSettings check(PoolOptions options, detail::StoredCall initializer, 
     if (options.max_tasks_per_worker.value() < 0) {
         throw std::invalid_argument("multiproc: .max_tasks_per_worker cannot be negative; leave it out for no limit");
     }
+    if (options.memory_limit.value() < 0)
+        throw std::invalid_argument("multiproc: .memory_limit cannot be negative; leave it out for no limit");
     const std::vector<StartMethod> methods = get_all_start_methods();
     if (options.start_method != StartMethod::automatic &&
         std::ranges::find(methods, options.start_method) == methods.end()) {
@@ -32,6 +36,8 @@ detail::PoolSettings check(PoolOptions options, detail::StoredCall initializer, 
     settings.workers = static_cast<std::size_t>(workers);
     settings.max_tasks_per_worker = static_cast<std::uint64_t>(options.max_tasks_per_worker.value());
     settings.start_method = options.start_method;
+    settings.memory_limit = static_cast<std::uint64_t>(options.memory_limit.value());
+    settings.limits_threads = options.limit_threads;
     settings.name = std::move(options.name);
     settings.initializer = std::move(initializer);
     settings.finalizer = std::move(finalizer);
@@ -60,8 +66,8 @@ Pool& Pool::operator=(Pool&& other) noexcept {
 void Pool::leave() noexcept {
     if (!engine_) return;
     if (engine_->is_ours()) {
-        engine_->terminate();
-        engine_ = {};
+        const detail::EngineRef engine = std::move(engine_);
+        engine->terminate();
     } else {
         // A copy that the host forked: the threads and workers belong to the original. Destroying our half would wait
         // for threads that are not here, so it is left alone.

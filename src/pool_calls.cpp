@@ -29,47 +29,97 @@ void PoolEngine::post(Continuation continuation) {
 }
 
 void PoolEngine::then(CallState& call, Continuation continuation) {
+    require_ours();
     const std::lock_guard lock(mutex_);
     if (!continuation.executor) continuation.executor = call.options().executor;
     if (call.is_done()) {
         post(std::move(continuation));
-    } else {
-        callbacks();  // made now, where its failure can be told
-        call.need_details().continuations.push_back(std::move(continuation));
+        return;
     }
+    callbacks();  // made now, where its failure can be told
+    call.need_details().continuations.push_back(std::move(continuation));
+    ++interest_;
+    brief_service();
 }
 
+void PoolEngine::listen(CallState& call, Listener listener) {
+    require_ours();
+    const std::lock_guard lock(mutex_);
+    if (call.is_done()) {
+        listener.queue->push(listener.index);
+        return;
+    }
+    call.need_details().listeners.push_back(std::move(listener));
+    ++interest_;
+    brief_service();
+}
+
+void PoolEngine::ignore(CallState& call, const CompletionQueue& queue) noexcept {
+    if (!is_ours()) return;
+    const std::lock_guard lock(mutex_);
+    if (call.details() == nullptr) return;
+    interest_ -= std::erase_if(call.details()->listeners,
+                               [&](const Listener& listener) { return listener.queue.get() == &queue; });
+}
+
+// Also for calls that were cancelled or failed before, at each result that comes for them nevertheless.
 void PoolEngine::call_done(CallState& call) {
     tell_changed();
-    if (call.details() == nullptr) return;
-    if (call.options().timeout.count() != 0 && watched_ != 0) --watched_;
-    report_progress(call);
-    for (Continuation& continuation : call.details()->continuations) post(std::move(continuation));
-    call.details()->continuations.clear();
+    CallDetails* const details = call.details();
+    if (details == nullptr || std::exchange(details->is_announced, true)) return;
+    if (details->options.timeout.count() != 0 && watched_ != 0) --watched_;
+    if (details->options.on_progress) {
+        --interest_;
+        report_progress(call);
+    }
+    interest_ -= details->continuations.size() + details->listeners.size();
+    for (Continuation& continuation : details->continuations) post(std::move(continuation));
+    for (const Listener& listener : details->listeners) listener.queue->push(listener.index);
+    details->continuations.clear();
+    details->listeners.clear();
 }
 
 void PoolEngine::call_progressed(CallState& call) {
     if (call.is_done()) return call_done(call);
+    if (call.details()->is_stream) tell_changed();
     report_progress(call);
 }
 
-// At most one report is on its way at a time, so a slow receiver is not flooded, and the last one is always sent.
+// At most one report is on its way at a time, so a slow receiver is not flooded and an executor with many threads
+// keeps their order. What happens meanwhile is reported behind it, so the last report is of the end.
 void PoolEngine::report_progress(CallState& call) {
     CallDetails& details = *call.details();
     if (!details.options.on_progress || details.is_reporting) return;
     details.is_reporting = true;
     call.retain();
     post({[this, ref = CallRef(&call)] {
+              CallDetails& now = *ref->details();
               Progress progress;
               {
                   const std::lock_guard lock(mutex_);
-                  CallDetails& now = *ref->details();
-                  now.is_reporting = false;
                   progress = progress_of(now);
               }
-              ref->details()->options.on_progress(progress);
+              std::exception_ptr thrown;
+              try {
+                  now.options.on_progress(progress);
+              } catch (...) { thrown = std::current_exception(); }
+              {
+                  const std::lock_guard lock(mutex_);
+                  now.is_reporting = false;
+                  const Progress later = progress_of(now);
+                  if (later.done != progress.done || later.total != progress.total) report_progress(*ref);
+                  if (!now.is_reporting) tell_changed();
+              }
+              if (thrown) std::rethrow_exception(thrown);
           },
           details.options.executor});
+}
+
+void PoolEngine::await_reports(CallState& call) noexcept {
+    if (call.details() == nullptr || !call.options().on_progress || call.options().executor || !is_ours()) return;
+    std::unique_lock lock(mutex_);
+    if (callbacks_->is_current()) return;
+    while (call.details()->is_reporting) sleep_until_changed(lock);
 }
 
 Progress PoolEngine::progress_of(const CallDetails& details) {
@@ -93,18 +143,24 @@ bool PoolEngine::cancel(CallState& call) {
     call_done(call);
     for (const auto& worker : workers_) drop_call(*worker, call);
     feed();
-    if (!waiter_present_) brief_service();
+    brief_service();
     return true;
 }
 
-// What the worker has not begun comes back, and is dropped when its turn comes. A worker that runs the call is ended;
-// one that runs another task of the same message is looked at again later.
-void PoolEngine::drop_call(Worker& worker, const CallState& call) {
+// What the worker has not begun of the call comes back, with what lies behind it. Whether the worker is at what is
+// left of the call.
+bool PoolEngine::take_back_call(Worker& worker, const CallState& call) {
     const auto has_it = [&](const Dispatch& dispatch) {
         return involves(*dispatch.batch.block, dispatch.batch, dispatch.received, call);
     };
     while (std::ranges::any_of(worker.in_flight, has_it) && take_back_last(worker)) {}
-    if (worker.in_flight.empty() || !has_it(worker.in_flight.front())) return;
+    return !worker.in_flight.empty() && has_it(worker.in_flight.front());
+}
+
+// What comes back is dropped when its turn comes. A worker that runs the call is ended; one that runs another task of
+// the same message is looked at again later.
+void PoolEngine::drop_call(Worker& worker, const CallState& call) {
+    if (!take_back_call(worker, call)) return;
     const Dispatch& running = worker.in_flight.front();
     if (running.batch.count == 1 || running.batch.block->call || runs_cancelled_task(worker)) {
         worker.child->signal(os::Signal::kill);

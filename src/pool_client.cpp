@@ -24,6 +24,10 @@ void CallHandle::release() noexcept { call_->release(); }
 void CallHandle::wait() const {
     if (!call_->is_done()) call_->engine().wait(*call_, os::never);
 }
+bool CallHandle::wait_unless(const std::atomic<bool>& stopped) const {
+    return call_->is_done() || call_->engine().wait(*call_, os::never, &stopped);
+}
+void CallHandle::interrupt_waits() const { call_->engine().interrupt_waits(); }
 bool CallHandle::wait_for(std::chrono::nanoseconds timeout) const {
     return call_->is_done() || call_->engine().wait(*call_, deadline_after(timeout));
 }
@@ -108,8 +112,15 @@ MapWriter::MapWriter(PoolEngine& engine, const TaskTarget& target, ItemShape sha
     call_ = CallHandle(engine.begin_map(target, options, std::move(sink)).detach());
 }
 
+MapWriter::MapWriter(PoolEngine& engine, CallHandle call, ItemShape shape)
+    : block_(std::make_unique<Block>(engine.segments())), shape_(shape), engine_(&engine), call_(std::move(call)) {
+    out_ = &block_->out;
+}
+
 MapWriter::~MapWriter() {
-    if (!finished_) engine_->withdraw(*call_.call());
+    if (finished_) return;
+    engine_->withdraw(*call_.call());
+    if (block_->is_bounded) engine_->await_reports(*call_.call());
 }
 
 void MapWriter::callable_written() {
@@ -145,6 +156,7 @@ void MapWriter::flush() {
     }
     const std::uint32_t count = std::exchange(count_, 0);
     engine_->submit_items(*call_.call(), std::move(block), count);
+    submitted_ += count;
     begin_block();
     if (block_->is_bounded) engine_->await_room(*call_.call());
 }
@@ -174,8 +186,11 @@ CallHandle MapWriter::finish_and_wait() {
         call.cancel();
         throw;
     }
+    engine_->await_reports(*call.call());
     return call;
 }
+
+void expect_to_fill(void* memory, std::size_t size) noexcept { os::expect_to_fill(memory, size); }
 
 Count check_chunk_size(Count chunk_size) {
     if (chunk_size.value() >= 0) return chunk_size;

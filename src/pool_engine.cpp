@@ -51,9 +51,13 @@ void PoolEngine::tell_changed() noexcept {
     if (waiter_asleep_) doorbell_.wake_waiter();
 }
 
-void PoolEngine::require_ours() const {
-    if (!is_ours())
+// A pool that was not started yet has nothing that belongs to a process, so a copy of the process may use its copy: that
+// is how a static pool comes into the children of a fork server.
+void PoolEngine::require_ours() {
+    if (is_ours()) return;
+    if (state_ != State::idle || is_starting_)
         throw ClosedError("multiproc: this Pool belongs to the process that made it, and this is another one");
+    owner_ = os::current_pid();
 }
 
 void PoolEngine::require_open() const {
@@ -170,6 +174,15 @@ void PoolEngine::terminate() {
     state_ = State::terminated;
     lock.unlock();
     await_exits();  // the service thread may have been starting one more
+    lock.lock();
+    drain_callbacks(lock);
+}
+
+// So that no callback runs behind the end of the pool. Those that run may end the pool, too.
+void PoolEngine::drain_callbacks(std::unique_lock<std::mutex>& lock) {
+    CallbackThread* const callbacks = callbacks_.get();
+    lock.unlock();
+    if (callbacks != nullptr) callbacks->drain();
 }
 
 void PoolEngine::await_exits() {
@@ -178,7 +191,11 @@ void PoolEngine::await_exits() {
 }
 
 void PoolEngine::end_workers(std::unique_lock<std::mutex>& lock) {
-    for (const auto& worker : workers_) worker->child->signal(os::Signal::terminate);
+    // Who has nothing to do leaves by itself, after flushing its streams; the others are told by a signal.
+    for (const auto& worker : workers_) {
+        const bool is_idle = worker->in_flight.empty() && !worker->is_broken;
+        if (!is_idle || !worker->child->send_stop()) worker->child->signal(os::Signal::terminate);
+    }
     lock.unlock();
     {
         std::unique_lock exits(exits_mutex_);
@@ -212,12 +229,15 @@ void PoolEngine::join() {
     std::unique_lock lock(mutex_);
     if (state_ == State::idle || state_ == State::running)
         throw std::logic_error("multiproc: call close() or terminate() before join()");
+    is_joining_ = true;
     if (state_ == State::broken) {
         end_workers(lock);
     } else {
+        if (!workers_.empty()) doorbell_.wake_service();  // it may have waited for the input of an imap
         while (!workers_.empty() || (!all_done() && state_ == State::closing)) sleep_until_changed(lock);
     }
     stop_service(lock);
+    drain_callbacks(lock);
 }
 
 std::vector<std::uint32_t> PoolEngine::worker_pids() {

@@ -33,6 +33,8 @@ struct PoolSettings {
     StartMethod start_method = StartMethod::automatic;
     std::string name;
     std::uint64_t max_tasks_per_worker = 0;
+    std::uint64_t memory_limit = 0;  // bytes of each worker; 0: none
+    bool limits_threads = true;      // of libraries in the workers
     StoredCall initializer;
     StoredCall finalizer;
 };
@@ -62,16 +64,30 @@ public:
     CallRef begin_map(const TaskTarget& target, const CallOptions& options, ResultSink sink);
     void submit_items(CallState& call, std::shared_ptr<ItemBlock> block, std::uint64_t count);
     void complete_input(CallState& call);
-    // The caller lost interest: items that no worker has begun are dropped.
+    // The caller lost interest: items that no worker has begun are dropped. Does nothing more when called again.
     void withdraw(CallState& call);
     // Waits until little enough of the call is waiting that writing more of it makes sense.
     void await_room(CallState& call);
     SegmentSource& segments() noexcept { return segments_; }
 
-    // Returns whether the call is done.
-    bool wait(CallState& call, os::Deadline deadline);
+    // The call of an imap: its input may be written while the pool is closed, until somebody joins it.
+    CallRef begin_stream(const TaskTarget& target, const CallOptions& options);
+    // Waits for results or errors of it, and moves them to `taken`, which is empty. False at the deadline. Nothing is
+    // taken and true returned if no more will come.
+    bool take_arrived(CallState& call, std::vector<StreamPart>& taken, os::Deadline deadline);
+    // Whether as many large messages of it are waiting as make sense.
+    bool is_crowded(CallState& call);
+
+    // Returns whether the call is done. `stopped`, if given, ends the wait; call `interrupt_waits` after setting it.
+    bool wait(CallState& call, os::Deadline deadline, const std::atomic<bool>* stopped = nullptr);
+    void interrupt_waits();
+    // Waits until no report of the call's progress is on its way, unless that could be for ever.
+    void await_reports(CallState& call) noexcept;
     bool cancel(CallState& call);
     void then(CallState& call, Continuation continuation);
+    // The call's end, also if it was before, is pushed to the queue; until `ignore`.
+    void listen(CallState& call, Listener listener);
+    void ignore(CallState& call, const CompletionQueue& queue) noexcept;
     // A call that nobody is interested in any more.
     void recycle(CallState* call) noexcept;
 
@@ -114,7 +130,7 @@ private:
     };
 
     // pool_engine.cpp
-    void require_ours() const;
+    void require_ours();
     void require_open() const;
     void start_locked(std::unique_lock<std::mutex>& lock);
     void make_doorbell();
@@ -122,7 +138,10 @@ private:
     void fail_everything(const ErrorMaker& error);
     void end_workers(std::unique_lock<std::mutex>& lock);
     void stop_service(std::unique_lock<std::mutex>& lock);
-    bool all_done() const noexcept { return outstanding_ == 0 && open_inputs_ == 0; }
+    bool all_done() const noexcept {
+        return outstanding_ == 0 && open_inputs_ == 0 && (open_streams_ == 0 || is_joining_);
+    }
+    void drain_callbacks(std::unique_lock<std::mutex>& lock);
     // Waiting for `changed_`, and telling those who do.
     bool sleep_until_changed(std::unique_lock<std::mutex>& lock, os::Deadline deadline = os::never);
     void tell_changed() noexcept;
@@ -132,6 +151,8 @@ private:
     const KnownTask& know(const TaskTarget& target);
     ItemBlock& block_for_single(const KnownTask& task, ItemShape shape, std::span<const std::byte> fields,
                                 std::size_t item_size, bool alone);
+    std::shared_ptr<ItemBlock> new_shared_block(std::size_t needed, bool alone);
+    void reuse(std::shared_ptr<ItemBlock> block) noexcept;
     CallRef new_call(const KnownTask& task, const CallOptions* options);
     void after_submission();
     void forget_items(std::uint64_t count) noexcept { outstanding_ -= std::min(count, outstanding_); }
@@ -153,6 +174,7 @@ private:
     static Progress progress_of(const CallDetails& details);
     CallbackThread& callbacks();
     void post(Continuation continuation);
+    bool take_back_call(Worker& worker, const CallState& call);
     void drop_call(Worker& worker, const CallState& call);
     static bool runs_cancelled_task(Worker& worker);
     os::Deadline check_timeouts();
@@ -170,11 +192,13 @@ private:
     void look_at_imbalance();
 
     // pool_wait.cpp: who sleeps where
+    template <class Done>
+    bool wait_until(std::unique_lock<std::mutex>& lock, os::Deadline deadline, DoorbellPage::Mode mode, Done done);
     void serve();
     void serve_locked(std::unique_lock<std::mutex>& lock);
     void brief_service();
     void rest(std::unique_lock<std::mutex>& lock, std::uint32_t ticket);
-    void look_until_news(std::unique_lock<std::mutex>& lock, os::Deadline deadline);
+    void look_until_news(std::unique_lock<std::mutex>& lock, os::Deadline deadline, DoorbellPage::Mode mode);
     bool spin_for_news(std::unique_lock<std::mutex>& lock, std::uint32_t ticket, os::Deadline deadline);
     DoorbellPage::Mode service_mode() const noexcept;
     void hand_over();
@@ -199,7 +223,7 @@ private:
 
     std::atomic<std::uint64_t> references_{1};
     const PoolSettings settings_;
-    const std::uint32_t owner_;
+    std::uint32_t owner_;
     const std::size_t processors_ = os::cpu_count();
     SegmentSource segments_;
 
@@ -208,7 +232,8 @@ private:
     bool is_starting_ = false;
     std::string broken_text_;
     std::condition_variable changed_;  // a call is done, the waiter's place is free, the state changed
-    std::size_t sleepers_ = 0;         // threads that wait for it
+    std::size_t sleepers_ = 0;         // threads that wait for it...
+    std::size_t candidates_ = 0;       // ... and would take the waiter's place
 
     os::Segment doorbell_segment_;
     Doorbell doorbell_;
@@ -232,13 +257,17 @@ private:
     std::vector<std::unique_ptr<Worker>> workers_;
     std::vector<std::unique_ptr<Worker>> graves_;  // of dead ones, while somebody looks at their memory
     std::deque<Batch> pending_;
-    std::uint64_t pending_items_ = 0;  // single tasks since the rings were looked at
-    bool may_be_idle_ = true;          // some worker may have nothing to do
-    bool imbalance_ = false;           // see watch_imbalance
-    std::uint64_t outstanding_ = 0;    // items submitted and not finished
-    std::uint64_t watched_ = 0;        // calls with a timeout that are not done
+    std::shared_ptr<ItemBlock> spare_block_;  // to be used again
+    std::uint64_t pending_items_ = 0;         // single tasks since the rings were looked at
+    bool may_be_idle_ = true;                 // some worker may have nothing to do
+    bool imbalance_ = false;                  // see watch_imbalance
+    std::uint64_t outstanding_ = 0;           // items submitted and not finished
+    std::uint64_t watched_ = 0;               // calls with a timeout that are not done
     std::unique_ptr<CallbackThread> callbacks_;
-    std::uint64_t open_inputs_ = 0;  // calls whose input is still being written
+    std::uint64_t interest_ = 0;      // in calls that are not done: continuations, listeners, reports of progress
+    std::uint64_t open_inputs_ = 0;   // calls whose input is still being written
+    std::uint64_t open_streams_ = 0;  // the same of imaps, which are written as their results are read
+    bool is_joining_ = false;         // a thread is, or was, in `join`
     std::uint64_t next_id_ = 1;
     std::uint64_t next_serial_ = 1;
     std::size_t failed_starts_ = 0;  // in a row

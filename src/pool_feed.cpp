@@ -103,9 +103,10 @@ std::uint32_t PoolEngine::chunk_of(const Batch& batch) const {
         chunk = 1;  // the results of several could not be told apart
     } else if (each > 0) {
         chunk = chunk_nanoseconds / each;
-        // Towards the end of a map the chunks shrink, so that all workers end together. Small ones stay together: who
+        // Towards the end of a map the chunks shrink, so that all workers end together; an imap is always near the end
+        // of what was read. Small ones stay together: who
         // shares them out waits longer for the others than it gains.
-        if (block.call && call.details()->is_complete) {
+        if (block.call && (call.details()->is_complete || call.details()->is_stream)) {
             const double share =
                 static_cast<double>(call.details()->waiting) / (2.0 * static_cast<double>(workers_.size()));
             chunk = std::min(chunk, std::ceil(std::max(share, wake_nanoseconds / each)));
@@ -195,7 +196,7 @@ bool PoolEngine::take_back_last(Worker& worker) {
     Dispatch& last = worker.in_flight.back();
     const ItemBlock& block = *last.batch.block;
     if (block.is_spilled() || last.received != 0 || block.call_of(last.batch.first).is_internal()) return false;
-    if (!worker.child->tasks().take_back(last.position)) return false;
+    if (!worker.child->take_back(last.position)) return false;
     worker.ahead -= last.expected;
     worker.assigned -= last.batch.count;
     if (block.call) block.call->details()->waiting += last.batch.count;
@@ -208,6 +209,7 @@ bool PoolEngine::take_back_last(Worker& worker) {
 // When nothing is waiting and a worker is idle, half of what the busiest worker has not begun moves over: a slow task
 // must not hold up those that were queued behind it.
 void PoolEngine::rebalance() {
+    if (std::ranges::none_of(workers_, [](const auto& worker) { return worker->in_flight.size() > 1; })) return;
     for (const auto& idle : workers_) {
         if (!idle->in_flight.empty() || !idle->is_usable()) continue;
         const auto busiest = std::ranges::max_element(

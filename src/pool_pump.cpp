@@ -115,7 +115,7 @@ bool PoolEngine::take_over_segment(ResultMessage& message, Worker& worker) {
 // `count` items of the worker's first dispatch have their result or error.
 void PoolEngine::finish_items(Worker& worker, std::uint32_t count) {
     Dispatch& dispatch = worker.in_flight.front();
-    const std::shared_ptr<ItemBlock> block = dispatch.batch.block;
+    std::shared_ptr<ItemBlock> block = dispatch.batch.block;
     const std::uint64_t first = dispatch.batch.first + dispatch.received;
     dispatch.received += count;
     if (dispatch.received == dispatch.batch.count) {
@@ -145,6 +145,7 @@ void PoolEngine::finish_items(Worker& worker, std::uint32_t count) {
         call_done(*single);
         std::exchange(single, nullptr)->release();
     }
+    reuse(std::move(block));
 }
 
 }  // namespace multiproc::detail

@@ -41,7 +41,10 @@ CallRef PoolEngine::new_call(const KnownTask& task, const CallOptions* options) 
     if (options != nullptr && has_choices(*options)) {
         call->need_details().options = *options;
         if (options->timeout.count() != 0) ++watched_;
-        if (options->on_progress) callbacks();  // made now, where its failure can be told
+        if (options->on_progress) {
+            callbacks();  // made now, where its failure can be told
+            ++interest_;
+        }
     }
     return call;
 }
@@ -53,18 +56,17 @@ ItemBlock& PoolEngine::block_for_single(const KnownTask& task, ItemShape shape, 
         ItemBlock& last = *pending_.back().block;
         if (last.is_shared() && last.task == task.ref && last.capacity - last.size >= item_size &&
             last.singles.size() < most_singles_in_block && last.prefix == fields.size() &&
-            (fields.empty() || std::memcmp(last.bytes.get(), fields.data(), fields.size()) == 0))
+            (fields.empty() || std::memcmp(last.bytes.get(), fields.data(), fields.size()) == 0)) {
+            if (last.singles.size() == 1) last.singles.reserve(most_singles_in_block);
             return last;
+        }
     }
-    auto block = std::make_shared<ItemBlock>();
+    std::shared_ptr<ItemBlock> block = new_shared_block(fields.size() + item_size, alone);
     block->task = task.ref;
     block->stats = task.stats;
     block->has_lengths = !shape.fixed_size;
     block->item_size = item_size;
     block->result_size = shape.result_size;
-    const std::size_t needed = fields.size() + item_size;
-    block->capacity = alone ? needed : std::max(needed, shared_block_size);
-    block->bytes.reset(new std::byte[block->capacity]);
     if (!fields.empty()) std::memcpy(block->bytes.get(), fields.data(), fields.size());
     block->prefix = block->size = fields.size();
     Batch batch;
@@ -72,6 +74,21 @@ ItemBlock& PoolEngine::block_for_single(const KnownTask& task, ItemShape shape, 
     batch.block = std::move(block);
     pending_.push_back(std::move(batch));
     return *pending_.back().block;
+}
+
+std::shared_ptr<ItemBlock> PoolEngine::new_shared_block(std::size_t needed, bool alone) {
+    if (!alone && spare_block_ && needed <= shared_block_size) return std::exchange(spare_block_, nullptr);
+    auto block = std::make_shared<ItemBlock>();
+    block->capacity = alone ? needed : std::max(needed, shared_block_size);
+    block->bytes.reset(new std::byte[block->capacity]);
+    return block;
+}
+
+// A block of single tasks that all have their results serves the next ones.
+void PoolEngine::reuse(std::shared_ptr<ItemBlock> block) noexcept {
+    if (block.use_count() != 1 || block->capacity != shared_block_size || !block->is_shared() || spare_block_) return;
+    block->singles.clear();
+    spare_block_ = std::move(block);
 }
 
 CallRef PoolEngine::submit_single(const TaskTarget& target, ItemShape shape, std::span<const std::byte> message,
@@ -126,7 +143,7 @@ void PoolEngine::after_submission() {
     } else if (may_be_idle_ || pending_.size() > 1) {
         feed();
     }
-    if (!pending_.empty() && !waiter_present_) brief_service();
+    brief_service();
 }
 
 CallRef PoolEngine::begin_map(const TaskTarget& target, const CallOptions& options, ResultSink sink) {
@@ -142,10 +159,21 @@ CallRef PoolEngine::begin_map(const TaskTarget& target, const CallOptions& optio
     return call;
 }
 
+CallRef PoolEngine::begin_stream(const TaskTarget& target, const CallOptions& options) {
+    CallRef call = begin_map(target, options, {});
+    const std::lock_guard lock(mutex_);
+    call->details()->is_stream = true;
+    --open_inputs_;
+    ++open_streams_;
+    return call;
+}
+
 void PoolEngine::submit_items(CallState& call, std::shared_ptr<ItemBlock> block, std::uint64_t count) {
     const std::lock_guard lock(mutex_);
     if (state_ == State::terminated || state_ == State::broken) require_open();
     CallDetails& details = *call.details();
+    if (details.is_stream && is_joining_)
+        throw ClosedError("multiproc: the pool was joined before an imap of it was read to its end");
     block->task = &call.task();
     block->stats = &stats_[&call.task()];
     call.retain();
@@ -168,27 +196,33 @@ void PoolEngine::submit_items(CallState& call, std::shared_ptr<ItemBlock> block,
     } else {
         feed();
     }
-    if (!waiter_present_) brief_service();
+    brief_service();
 }
 
 void PoolEngine::complete_input(CallState& call) {
     const std::lock_guard lock(mutex_);
-    --open_inputs_;
+    --(call.details()->is_stream ? open_streams_ : open_inputs_);
     call.complete_input();
     if (call.is_done()) call_done(call);
     if (state_ == State::closing) doorbell_.wake_service();
 }
 
 void PoolEngine::withdraw(CallState& call) {
+    if (!is_ours()) return;
     const std::lock_guard lock(mutex_);
-    --open_inputs_;
+    CallDetails& details = *call.details();
+    if (!std::exchange(details.is_complete, true)) --(details.is_stream ? open_streams_ : open_inputs_);
+    if (call.is_done()) return call_done(call);
     call.fail(maker_of(CancelledError("multiproc: the call was withdrawn")));
+    for (const auto& worker : workers_) take_back_call(*worker, call);
     std::erase_if(pending_, [&](const Batch& batch) {
         if (batch.block->call.get() != &call) return false;
         forget_items(batch.count);
         return true;
     });
     call_done(call);
+    feed();
+    brief_service();
     if (state_ == State::closing) doorbell_.wake_service();
 }
 

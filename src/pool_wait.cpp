@@ -26,36 +26,64 @@ bool is_past(os::Deadline deadline) noexcept { return deadline != os::never && o
 
 }  // namespace
 
-bool PoolEngine::wait(CallState& call, os::Deadline deadline) {
-    if (call.is_done()) return true;
-    require_ours();
-    std::unique_lock lock(mutex_);
-    while (!call.is_done()) {
+// Waits until `done()`, which is asked with the mutex held. Returns whether it is.
+template <class Done>
+bool PoolEngine::wait_until(std::unique_lock<std::mutex>& lock, os::Deadline deadline, DoorbellPage::Mode mode,
+                            Done done) {
+    while (!done()) {
         if (waiter_present_) {
             // Another thread looks at the rings, for us too.
-            if (!sleep_until_changed(lock, deadline)) break;
+            ++candidates_;
+            const bool in_time = sleep_until_changed(lock, deadline);
+            --candidates_;
+            if (!in_time) break;
             continue;
         }
         waiter_present_ = true;
-        pump();
-        while (!call.is_done() && !is_past(deadline)) {
-            look_until_news(lock, deadline);
+        while (!done() && !is_past(deadline)) {
+            look_until_news(lock, deadline, mode);
             pump();
         }
         waiter_present_ = false;
         if (is_past(deadline)) break;
     }
     // Also if this thread was not the waiter: it may be the one that was told to take the place and needs it no more.
-    if (!waiter_present_) hand_over();
+    hand_over();
+    return done();
+}
+
+bool PoolEngine::wait(CallState& call, os::Deadline deadline, const std::atomic<bool>* stopped) {
+    if (call.is_done()) return true;
+    require_ours();
+    std::unique_lock lock(mutex_);
+    wait_until(lock, deadline, call.is_map() ? DoorbellPage::waiter_low : DoorbellPage::waiter,
+               [&] { return call.is_done() || (stopped != nullptr && stopped->load()); });
     return call.is_done();
 }
 
+void PoolEngine::interrupt_waits() {
+    const std::lock_guard lock(mutex_);
+    changed_.notify_all();
+    if (waiter_present_) doorbell_.wake_waiter();
+}
+
+bool PoolEngine::take_arrived(CallState& call, std::vector<StreamPart>& taken, os::Deadline deadline) {
+    require_ours();
+    std::unique_lock lock(mutex_);
+    std::vector<StreamPart>& arrived = call.details()->arrived;
+    const auto is_there = [&] { return !arrived.empty() || call.is_done(); };
+    if (!is_there() && !wait_until(lock, deadline, DoorbellPage::waiter, is_there)) return false;
+    taken.swap(arrived);
+    return true;
+}
+
 // Looks, and then sleeps, until a worker has sent something, a worker has died, somebody wakes us, or the deadline.
-void PoolEngine::look_until_news(std::unique_lock<std::mutex>& lock, os::Deadline deadline) {
+// Who waits for a map is woken when a worker runs low, not for every message: in between, the results can wait.
+void PoolEngine::look_until_news(std::unique_lock<std::mutex>& lock, os::Deadline deadline, DoorbellPage::Mode mode) {
     const std::uint32_t ticket = doorbell_.waiter_ticket();
     // Looking costs a processor, so it is worth it only while the workers leave one free.
     if (busy_workers() < processors_ && spin_for_news(lock, ticket, deadline)) return;
-    doorbell_.announce(DoorbellPage::waiter);
+    doorbell_.announce(mode);
     service_armed_ = DoorbellPage::nobody;
     if (has_news()) return;
     waiter_asleep_ = true;
@@ -102,26 +130,31 @@ std::size_t PoolEngine::busy_workers() const noexcept {
 
 // The waiter leaves: the next one takes its place, or the service thread is told what to wake up for.
 void PoolEngine::hand_over() {
-    if (sleepers_ != 0) {
+    if (waiter_present_) return;
+    if (candidates_ != 0) {
         changed_.notify_all();
         return;
     }
     brief_service();
 }
 
-// Makes sure that the service thread, while it sleeps, is woken by what concerns it.
+// Makes sure that the service thread, while it sleeps, is woken by what concerns it. Whoever has changed something calls
+// this last.
 void PoolEngine::brief_service() {
-    const DoorbellPage::Mode mode = service_mode();
-    if (service_armed_ >= mode || !service_asleep_) return;
-    service_armed_ = mode;
-    doorbell_.announce(mode);
-    // What happened before the announcement was told to nobody.
-    if (has_news()) doorbell_.wake_service();
+    for (;;) {
+        const DoorbellPage::Mode mode = service_mode();
+        if (waiter_present_ || !service_asleep_ || service_armed_ >= mode) return;
+        service_armed_ = mode;
+        doorbell_.announce(mode);
+        // What happened before the announcement was told to nobody. Waking another thread for it would cost more.
+        if (!has_news()) return;
+        pump();
+    }
 }
 
 // What the service thread must be told of while nobody waits for results.
 DoorbellPage::Mode PoolEngine::service_mode() const noexcept {
-    if (state_ == State::closing) return DoorbellPage::service_any;
+    if (state_ == State::closing || interest_ != 0) return DoorbellPage::service_any;
     if (!pending_.empty()) return DoorbellPage::service_low;
     return outstanding_ != 0 ? DoorbellPage::service_stuck : DoorbellPage::nobody;
 }
@@ -193,20 +226,12 @@ void PoolEngine::await_room(CallState& call) {
         return stats.nanoseconds_per_item == 0 ||
                stats.nanoseconds_per_item * static_cast<double>(details.waiting) > window_nanoseconds;
     };
-    while (is_full()) {
-        if (waiter_present_) {
-            sleep_until_changed(lock);
-            continue;
-        }
-        waiter_present_ = true;
-        pump();
-        while (is_full()) {
-            look_until_news(lock, os::never);
-            pump();
-        }
-        waiter_present_ = false;
-    }
-    if (!waiter_present_) hand_over();
+    if (is_full()) wait_until(lock, os::never, DoorbellPage::waiter_low, [&] { return !is_full(); });
+}
+
+bool PoolEngine::is_crowded(CallState& call) {
+    const std::lock_guard lock(mutex_);
+    return call.details()->waiting_segments >= window_segments * settings_.workers;
 }
 
 }  // namespace multiproc::detail

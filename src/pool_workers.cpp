@@ -4,6 +4,7 @@
 #include <multiproc/errors.hpp>
 
 #include "pool_engine.hpp"
+#include "worker_limits.hpp"
 
 namespace multiproc::detail {
 namespace {
@@ -31,6 +32,10 @@ std::unique_ptr<PoolEngine::Worker> PoolEngine::start_worker() {
     options.doorbell = doorbell_segment_.handle();
     options.waiter_slot = waiter_slot_;
     options.service_slot = service_slot_;
+    options.memory_limit = settings_.memory_limit;
+    // Also what a pool in the worker has as its share.
+    if (settings_.limits_threads)
+        options.threads = static_cast<std::uint32_t>(std::max<std::size_t>(processor_share() / settings_.workers, 1));
     retain();
     options.on_exit = [self = EngineRef(this), serial = worker->serial] { self->on_child_exit(serial); };
     try {

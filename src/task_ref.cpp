@@ -34,14 +34,13 @@ std::uint64_t hash_of(const char* text) noexcept {
 }
 
 std::string name_of(const TaskTarget& target, const os::Module* function_module, std::uint64_t offset) {
-    std::string name = os::demangle(target.descriptor->callable().name());
-    if (function_module != nullptr) {
-        char hex[2 + 16 + 1];
-        std::snprintf(hex, sizeof hex, "0x%llx", static_cast<unsigned long long>(offset));
-        name += " at ";
-        name += function_module->path.substr(function_module->path.find_last_of("/\\") + 1) + "+" + hex;
-    }
-    return name;
+    std::string type = os::demangle(target.descriptor->callable().name());
+    if (function_module == nullptr) return type;
+    std::string symbol = os::symbol_of(target.function);
+    if (!symbol.empty()) return symbol;
+    char hex[2 + 16 + 1];
+    std::snprintf(hex, sizeof hex, "0x%llx", static_cast<unsigned long long>(offset));
+    return type + " at " + function_module->path.substr(function_module->path.find_last_of("/\\") + 1) + "+" + hex;
 }
 
 os::Module locate(const void* address, const TaskTarget& target) {

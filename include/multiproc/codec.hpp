@@ -57,8 +57,10 @@ constexpr void assert_encodable() {
 template <class... Ts>
 void encode(OutputBuffer& out, const Ts&... values) {
     (assert_encodable<Ts>(), ...);
-    if constexpr ((is_encodable_v<Ts> && ...)) {
-        [[maybe_unused]] detail::codec::Encoder encoder(out);
+    if constexpr ((detail::codec::bits<Ts> && ...)) {
+        (out.write(&values, sizeof values), ...);  // what `put` comes to, where many small values pass
+    } else if constexpr ((is_encodable_v<Ts> && ...)) {
+        detail::codec::Encoder encoder(out);
         (detail::codec::put(encoder, values), ...);
     }
 }

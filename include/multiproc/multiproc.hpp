@@ -16,10 +16,12 @@
 
 #include <multiproc/async_result.hpp>
 #include <multiproc/codec.hpp>
+#include <multiproc/completion.hpp>
 #include <multiproc/config.hpp>
 #include <multiproc/errors.hpp>
 #include <multiproc/exit_status.hpp>
 #include <multiproc/freeze_support.hpp>
+#include <multiproc/imap.hpp>
 #include <multiproc/partial.hpp>
 #include <multiproc/pool.hpp>
 #include <multiproc/process.hpp>

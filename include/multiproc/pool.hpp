@@ -68,7 +68,14 @@ struct PoolOptions {
     Action initializer = {};                            ///< run in each worker before its first task
     Action finalizer = {};                              ///< run in each worker before it leaves in good order
     Count max_tasks_per_worker = 0;                     ///< a worker is replaced after so many items; 0: never
-    std::string name = "PoolWorker";                    ///< workers are called "PoolWorker-1", "PoolWorker-2", ...
+    /// Bytes of memory that each worker may have; 0: no limit. What a task asks for beyond that fails, as std::bad_alloc
+    /// or with the worker's death, and costs that task. On POSIX its address space is counted (RLIMIT_AS), so give it
+    /// room for the program itself; on Windows what it has committed.
+    Count memory_limit = 0;
+    /// Tell OpenMP, BLAS and their like in the workers to use only a worker's share of the processors, unless the
+    /// environment says how many threads they use. A pool made in a worker has that many workers by default, too.
+    bool limit_threads = true;
+    std::string name = "PoolWorker";  ///< workers are called "PoolWorker-1", "PoolWorker-2", ...
 };
 
 /// A pool of worker processes. All functions are thread-safe. It belongs to the process that made it; in a copy that

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <ranges>
 #include <tuple>
 #include <type_traits>
@@ -12,7 +13,9 @@
 
 #include <multiproc/async_result.hpp>
 #include <multiproc/call_options.hpp>
+#include <multiproc/detail/imap_stream.hpp>
 #include <multiproc/detail/pool_client.hpp>
+#include <multiproc/imap.hpp>
 
 namespace multiproc {
 
@@ -58,6 +61,24 @@ public:
         return map_later<Task>(std::forward<F>(f), inputs, chunk_size, [](OutputBuffer& out, auto&& input) {
             Task::write_item(out, std::forward<decltype(input)>(input));
         });
+    }
+
+    /// As `map`, but the results are read one by one while the pool works on the next, in the order of the input, and
+    /// `inputs` is read only a little ahead of them: see ImapResults. `inputs` must live until the results have been
+    /// read, unless it is a view or an rvalue, which is kept. Nothing that reading `inputs` throws is thrown from here.
+    /// Throws ClosedError after `close` or `terminate`, BrokenPool, and as `start` for the first task.
+    /// Source: Python's `Pool.imap`.
+    template <class F, std::ranges::input_range Range>
+    auto imap(F&& f, Range&& inputs, Count chunk_size = 0) {
+        return imap_in_order(std::forward<F>(f), std::forward<Range>(inputs), chunk_size,
+                             detail::ImapStream::Order::of_input);
+    }
+
+    /// As `imap`, but each result comes as soon as it is there. Source: Python's `Pool.imap_unordered`.
+    template <class F, std::ranges::input_range Range>
+    auto imap_unordered(F&& f, Range&& inputs, Count chunk_size = 0) {
+        return imap_in_order(std::forward<F>(f), std::forward<Range>(inputs), chunk_size,
+                             detail::ImapStream::Order::of_completion);
     }
 
     /// As `map`, for functions of several parameters: each input is a tuple, pair or array of arguments.
@@ -125,6 +146,21 @@ private:
         return AsyncResult<MapResult<typename Task::Result>>(writer.finish());
     }
 
+    template <class F, class Range>
+    auto imap_in_order(F&& f, Range&& inputs, Count chunk_size, detail::ImapStream::Order order) {
+        using Task = detail::Task<F, std::ranges::range_reference_t<Range>>;
+        const auto write_item = [](OutputBuffer& out, auto&& input) {
+            Task::write_item(out, std::forward<decltype(input)>(input));
+        };
+        const typename Task::Function function(std::forward<F>(f));
+        auto stream = std::make_unique<detail::ImapStream>(self().engine(), Task::target(function), shape<Task>,
+                                                           options_with(chunk_size), order);
+        Task::write_callable(stream->writer().callable(), function);
+        stream->writer().callable_written();
+        stream->start(std::make_unique<detail::ImapRange<Range, decltype(write_item)>>(inputs, write_item));
+        return ImapResults<typename Task::Result>(std::move(stream));
+    }
+
     // Somebody waits for the results, so they go where they are wanted as they come, and an array is sent from where it
     // lies.
     template <class Task, class F, class Range, class WriteItem>
@@ -135,8 +171,11 @@ private:
         constexpr bool sinks = Task::result_size != SIZE_MAX && !std::is_void_v<Result>;
         detail::ResultSink sink;
         if constexpr (sinks) {
-            if constexpr (std::ranges::sized_range<Range>)
+            if constexpr (std::ranges::sized_range<Range>) {
                 values.reserve(static_cast<std::size_t>(std::ranges::size(inputs)));
+                if constexpr (!std::is_same_v<Result, bool>)
+                    detail::expect_to_fill(values.data(), values.capacity() * sizeof(Result));
+            }
             sink = [&values](std::span<const std::byte> bytes, std::uint32_t count) {
                 detail::append_bitwise(values, bytes, count);
             };

@@ -196,7 +196,7 @@ Answer ask_some_server(Launching::Server& server, const Request& request) {
         }
         forget(server);
     }
-    throw StartError(
+    throw BootstrapError(
         "multiproc: the fork server, which runs this program up to freeze_support(), ended before that; its standard "
         "error says why");
 }

@@ -135,4 +135,13 @@ Segment Segment::adopt(Handle handle, std::size_t size, Access access) {
     return Segment(std::move(handle), data, size);
 }
 
+void expect_to_fill([[maybe_unused]] void* memory, [[maybe_unused]] std::size_t size) noexcept {
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+    constexpr std::uintptr_t large_page = 2u << 20;
+    const auto begin = (reinterpret_cast<std::uintptr_t>(memory) + large_page - 1) / large_page * large_page;
+    const auto end = (reinterpret_cast<std::uintptr_t>(memory) + size) / large_page * large_page;
+    if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+#endif
+}
+
 }  // namespace multiproc::os

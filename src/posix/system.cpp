@@ -1,10 +1,14 @@
 #include <cxxabi.h>
+#include <dlfcn.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -98,6 +102,16 @@ std::optional<ProcessFacts> facts_of(std::uint32_t pid) noexcept {
 #endif
 }
 
+std::atomic<std::uint32_t> known_pid{0};
+
+void note_pid() noexcept { known_pid.store(static_cast<std::uint32_t>(::getpid()), std::memory_order_relaxed); }
+
+std::uint32_t learn_pid() noexcept {
+    // Several threads may come here at once; the handler does no harm if it is registered twice.
+    if (::pthread_atfork(nullptr, nullptr, note_pid) == 0) note_pid();
+    return static_cast<std::uint32_t>(::getpid());
+}
+
 }  // namespace
 
 std::size_t cpu_count() {
@@ -113,7 +127,12 @@ std::size_t cpu_count() {
     return count;
 }
 
-std::uint32_t current_pid() noexcept { return static_cast<std::uint32_t>(::getpid()); }
+// Asked at every use of an object, which for a pool is every task, so the system is asked only once in each process. A
+// copy learns of its own pid from the handler that fork calls in it. (A copy made by a bare clone is not noticed.)
+std::uint32_t current_pid() noexcept {
+    const std::uint32_t known = known_pid.load(std::memory_order_relaxed);
+    return known != 0 ? known : learn_pid();
+}
 
 bool are_threads_ended() noexcept { return false; }  // exit handlers run first, in every module
 
@@ -146,6 +165,26 @@ std::size_t thread_count() {
     }
 #endif
     return 1;
+}
+
+void set_variable(const char* name, const std::string& value) {
+    if (::setenv(name, value.c_str(), 1) != 0) fail("setenv");
+}
+
+void* find_function(const char* name) noexcept { return ::dlsym(RTLD_DEFAULT, name); }
+
+void limit_memory(std::uint64_t bytes) {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_AS, &limit) != 0) fail("getrlimit");
+    const auto most = static_cast<rlim_t>(std::min<std::uint64_t>(bytes, limit.rlim_max));
+    limit.rlim_cur = limit.rlim_max = most;
+    if (::setrlimit(RLIMIT_AS, &limit) != 0) fail("setrlimit");
+}
+
+std::string symbol_of(const void* address) {
+    Dl_info info{};
+    if (::dladdr(address, &info) == 0 || info.dli_sname == nullptr || info.dli_saddr != address) return {};
+    return demangle(info.dli_sname);
 }
 
 std::string demangle(const char* name) {

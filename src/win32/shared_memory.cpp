@@ -94,4 +94,7 @@ Segment Segment::adopt(Handle handle, std::size_t size, Access access) {
     return Segment(std::move(handle), view.release(), size);
 }
 
+// Large pages need a privilege here.
+void expect_to_fill(void*, std::size_t) noexcept {}
+
 }  // namespace multiproc::os

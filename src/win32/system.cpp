@@ -79,6 +79,36 @@ std::size_t thread_count() {
     return count;
 }
 
+void set_variable(const char* name, const std::string& value) {
+    // The C runtime's copy, which getenv and libraries read, and with it the system's.
+    if (_putenv_s(name, value.c_str()) != 0)
+        throw_system_error("cannot set an environment variable", ERROR_OUTOFMEMORY);
+}
+
+void* find_function(const char* name) noexcept {
+    HMODULE modules[1024];
+    DWORD bytes = 0;
+    if (EnumProcessModules(GetCurrentProcess(), modules, sizeof modules, &bytes) == 0) return nullptr;
+    const DWORD count = bytes < sizeof modules ? bytes / sizeof(HMODULE) : 1024;
+    for (DWORD i = 0; i < count; ++i)
+        if (const FARPROC function = GetProcAddress(modules[i], name)) return reinterpret_cast<void*>(function);
+    return nullptr;
+}
+
+void limit_memory(std::uint64_t bytes) {
+    const Handle job = own_or_throw(CreateJobObjectW(nullptr, nullptr), "cannot create a job");
+    JOBOBJECT_EXTENDED_LIMIT_INFORMATION limits{};
+    limits.BasicLimitInformation.LimitFlags = JOB_OBJECT_LIMIT_PROCESS_MEMORY;
+    limits.ProcessMemoryLimit = static_cast<SIZE_T>(bytes);
+    if (SetInformationJobObject(native(job.raw()), JobObjectExtendedLimitInformation, &limits, sizeof limits) == 0)
+        throw_last_error("cannot limit the memory of a job");
+    // Nested in the one it is in already. The job lives as long as the process, also without a handle.
+    if (AssignProcessToJobObject(native(job.raw()), GetCurrentProcess()) == 0)
+        throw_last_error("cannot limit the memory of this process");
+}
+
+std::string symbol_of(const void*) { return {}; }  // the names are in a file of their own
+
 std::string demangle(const char* name) {
 #if defined(MULTIPROC_HAS_CXXABI)
     int status = 0;

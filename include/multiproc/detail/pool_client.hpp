@@ -2,6 +2,7 @@
 /// What Pool's templates and AsyncResult need of the pool that is compiled into the library. Internal.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -65,6 +66,9 @@ public:
     }
 
     void wait() const;
+    /// Returns whether it is done; false when `stopped` is true, of which `interrupt_waits` tells.
+    bool wait_unless(const std::atomic<bool>& stopped) const;
+    void interrupt_waits() const;
     bool wait_for(std::chrono::nanoseconds timeout) const;
     bool ready() const noexcept;
     bool successful() const;
@@ -147,6 +151,8 @@ public:
     /// held back while much is waiting. `sink`: takes the results as they come, under the pool's lock.
     MapWriter(PoolEngine& engine, const TaskTarget& target, ItemShape shape, const CallOptions& options, bool bounded,
               ResultSink sink = {});
+    /// Writes the items of a call that was begun before: an imap's.
+    MapWriter(PoolEngine& engine, CallHandle call, ItemShape shape);
     ~MapWriter();
     MapWriter(const MapWriter&) = delete;
     MapWriter& operator=(const MapWriter&) = delete;
@@ -168,6 +174,15 @@ public:
     }
     /// Instead of items one by one: the items are this array, which stays as it is until the call is done.
     void items_are(const void* items, std::size_t item_size, std::uint64_t count);
+    /// Forgets what was written of an item that could not be finished.
+    void drop_item() noexcept { out_->truncate(item_start_); }
+    /// Sends the items written so far.
+    void send() {
+        if (count_ != 0) flush();
+    }
+    std::uint32_t unsent() const noexcept { return count_; }
+    /// How many were sent.
+    std::uint64_t submitted() const noexcept { return submitted_; }
     CallHandle finish();
     /// The same, and waits for the results. Nothing of the caller's is used any more when it returns or throws.
     CallHandle finish_and_wait();
@@ -187,6 +202,7 @@ private:
     std::size_t item_start_ = 0;
     std::size_t prefix_size_ = 0;
     std::uint32_t count_ = 0;
+    std::uint64_t submitted_ = 0;
     bool finished_ = false;
     ItemShape shape_;
     PoolEngine* engine_;
@@ -195,6 +211,9 @@ private:
 
 /// Throws std::invalid_argument if that is no size for a chunk.
 MULTIPROC_API Count check_chunk_size(Count chunk_size);
+
+/// Memory that results will be written to.
+MULTIPROC_API void expect_to_fill(void* memory, std::size_t size) noexcept;
 
 template <class R>
 using non_void_t = std::conditional_t<std::is_void_v<R>, char, R>;

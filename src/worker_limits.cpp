@@ -1,0 +1,53 @@
+#include "worker_limits.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <string>
+
+#include "os.hpp"
+
+namespace multiproc {
+namespace {
+
+std::atomic<std::uint32_t> share{0};
+
+// A library that is loaded later reads its variable then. One that is loaded already has read it, and is told by its
+// function.
+struct ThreadPool {
+    const char* variable;
+    const char* function;
+};
+constexpr ThreadPool thread_pools[] = {
+    {"OMP_NUM_THREADS", "omp_set_num_threads"},
+    {"OPENBLAS_NUM_THREADS", "openblas_set_num_threads"},
+    {"MKL_NUM_THREADS", "MKL_Set_Num_Threads"},
+    {"BLIS_NUM_THREADS", nullptr},
+    {"VECLIB_MAXIMUM_THREADS", nullptr},
+    {"NUMEXPR_NUM_THREADS", nullptr},
+    {"TBB_NUM_THREADS", nullptr},
+};
+
+}  // namespace
+
+std::size_t processor_share() {
+    const std::size_t mine = share.load(std::memory_order_relaxed);
+    const std::size_t all = os::cpu_count();
+    return mine == 0 ? all : std::min(mine, all);
+}
+
+void apply_worker_limits(std::uint32_t threads, std::uint64_t memory) {
+    if (threads != 0) {
+        share.store(threads, std::memory_order_relaxed);
+        for (const ThreadPool& pool : thread_pools) {
+            if (std::getenv(pool.variable) != nullptr) continue;
+            os::set_variable(pool.variable, std::to_string(threads));
+            if (pool.function == nullptr) continue;
+            if (void* const function = os::find_function(pool.function))
+                reinterpret_cast<void (*)(int)>(function)(static_cast<int>(threads));
+        }
+    }
+    if (memory != 0) os::limit_memory(memory);
+}
+
+}  // namespace multiproc

@@ -1,0 +1,18 @@
+// What a pool's worker may use of the machine: its share of the processors, and memory.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace multiproc {
+
+// How many processors this process should use: all, or in a worker its share of them. A pool made in a worker has so
+// many workers if nothing else is said, so that nested pools share the machine instead of multiplying.
+std::size_t processor_share();
+
+// In a worker, before any code of the user's. `threads` is its share of the processors, 0 for no limit: libraries that
+// have a pool of threads in each process (OpenMP, BLAS, TBB's users) are told, where the environment does not say
+// otherwise. `memory` is in bytes, 0 for no limit. Throws std::system_error.
+void apply_worker_limits(std::uint32_t threads, std::uint64_t memory);
+
+}  // namespace multiproc
