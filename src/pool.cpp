@@ -38,6 +38,7 @@ detail::PoolSettings check(PoolOptions options, detail::StoredCall initializer, 
     settings.start_method = options.start_method;
     settings.memory_limit = static_cast<std::uint64_t>(options.memory_limit.value());
     settings.limits_threads = options.limit_threads;
+    settings.trace = std::move(options.trace);
     settings.name = std::move(options.name);
     settings.initializer = std::move(initializer);
     settings.finalizer = std::move(finalizer);
@@ -97,6 +98,7 @@ void Pool::close() { engine().close(); }
 void Pool::terminate() { engine().terminate(); }
 void Pool::join() { engine().join(); }
 std::size_t Pool::workers() const { return engine().size(); }
+PoolStats Pool::stats() const { return engine().stats(); }
 std::vector<std::uint32_t> Pool::worker_pids() const { return engine().worker_pids(); }
 
 }  // namespace multiproc

@@ -16,7 +16,9 @@ constexpr auto terminate_grace = std::chrono::seconds(1);
 
 }  // namespace
 
-PoolEngine::PoolEngine(PoolSettings settings) : settings_(std::move(settings)), owner_(os::current_pid()) {}
+PoolEngine::PoolEngine(PoolSettings settings) : settings_(std::move(settings)), owner_(os::current_pid()) {
+    if (!settings_.trace.empty()) trace_ = std::make_unique<PoolTrace>(settings_.trace);
+}
 
 PoolEngine::~PoolEngine() {
     if (!is_ours()) return;
@@ -220,8 +222,17 @@ void PoolEngine::stop_service(std::unique_lock<std::mutex>& lock) {
     lock.unlock();
     service.join();
     lock.lock();
+    for (const auto& worker : workers_) note_gone(*worker);
     workers_.clear();
+    if (trace_) write_trace();
     tell_changed();
+}
+
+// It may be the end of the program, so that the disk is full is told, and no more.
+void PoolEngine::write_trace() noexcept {
+    try {
+        trace_->write();
+    } catch (const std::exception& error) { os::print_error(std::string(error.what()) + "\n"); }
 }
 
 void PoolEngine::join() {

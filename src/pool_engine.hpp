@@ -19,12 +19,14 @@
 #include <vector>
 
 #include <multiproc/detail/pool_client.hpp>
+#include <multiproc/pool_stats.hpp>
 
 #include "call_state.hpp"
 #include "callback_thread.hpp"
 #include "child.hpp"
 #include "doorbell.hpp"
 #include "item_block.hpp"
+#include "pool_trace.hpp"
 
 namespace multiproc::detail {
 
@@ -34,6 +36,7 @@ struct PoolSettings {
     std::string name;
     std::uint64_t max_tasks_per_worker = 0;
     std::uint64_t memory_limit = 0;  // bytes of each worker; 0: none
+    std::string trace;               // file for the timeline; empty: none
     bool limits_threads = true;      // of libraries in the workers
     StoredCall initializer;
     StoredCall finalizer;
@@ -54,6 +57,7 @@ public:
     void join();
     std::size_t size() const noexcept { return settings_.workers; }
     std::vector<std::uint32_t> worker_pids();
+    PoolStats stats();
     bool is_ours() const noexcept { return owner_ == os::current_pid(); }
 
     // Submission: starts the pool if need be, and refuses when it takes no work.
@@ -116,7 +120,9 @@ private:
         std::unique_ptr<Child> child;
         std::deque<Dispatch> in_flight;  // in the order the worker runs them
         double ahead = 0;                // nanoseconds of work in it, guessed
-        std::uint64_t assigned = 0;      // items ever
+        WorkerStats tally;
+        os::Clock::time_point started;
+        std::uint64_t assigned = 0;  // items ever
         bool is_initialised = false;
         bool is_stopping = false;        // gets no more tasks...
         bool is_finalizing = false;      // ... its finalizer is in its ring...
@@ -138,6 +144,7 @@ private:
     void fail_everything(const ErrorMaker& error);
     void end_workers(std::unique_lock<std::mutex>& lock);
     void stop_service(std::unique_lock<std::mutex>& lock);
+    void write_trace() noexcept;
     bool all_done() const noexcept {
         return outstanding_ == 0 && open_inputs_ == 0 && (open_streams_ == 0 || is_joining_);
     }
@@ -165,6 +172,9 @@ private:
     bool deliver(Worker& worker, const ResultMessage& message);
     bool take_over_segment(ResultMessage& message, Worker& worker);
     void finish_items(Worker& worker, std::uint32_t count);
+    void note_finished(Worker& worker, const Dispatch& dispatch, const ResultMessage& message);
+    void note_gone(const Worker& worker);
+    void note_failed(Worker& worker, const Dispatch& dispatch, std::uint32_t count);
     bool has_news();
 
     // pool_calls.cpp: calls that run
@@ -256,6 +266,8 @@ private:
 
     std::vector<std::unique_ptr<Worker>> workers_;
     std::vector<std::unique_ptr<Worker>> graves_;  // of dead ones, while somebody looks at their memory
+    PoolStats past_;                               // of the workers that are gone
+    std::unique_ptr<PoolTrace> trace_;
     std::deque<Batch> pending_;
     std::shared_ptr<ItemBlock> spare_block_;  // to be used again
     std::uint64_t pending_items_ = 0;         // single tasks since the rings were looked at

@@ -94,7 +94,7 @@ PoolEngine::Worker* PoolEngine::pick_worker() {
 std::uint32_t PoolEngine::chunk_of(const Batch& batch) const {
     const ItemBlock& block = *batch.block;
     const CallState& call = block.call_of(batch.first);
-    if (call.is_internal() || call.options().timeout.count() != 0 || batch.attempts != 0) return 1;
+    if (call.is_internal() || call.options().timeout.count() != 0 || batch.attempts != 0 || trace_) return 1;
     double chunk = 1;
     const double each = block.stats->nanoseconds_per_item;
     if (block.call && call.options().chunk_size.value() != 0) {
@@ -117,6 +117,7 @@ std::uint32_t PoolEngine::chunk_of(const Batch& batch) const {
 
 std::uint32_t PoolEngine::flags_of(const Batch& batch, std::uint32_t count) const noexcept {
     const ItemBlock& block = *batch.block;
+    if (trace_) return CallRecord::timed | CallRecord::watched;
     if (watched_ != 0 && block.call_of(batch.first).options().timeout.count() != 0)
         return CallRecord::timed | CallRecord::watched;
     const double each = block.stats != nullptr ? block.stats->nanoseconds_per_item : 0;
@@ -178,7 +179,10 @@ bool PoolEngine::dispatch(Worker& worker, Batch& batch) {
     sent.batch = batch.take(count, end);
     worker.in_flight.push_back(std::move(sent));
     if (internal) return true;
-    if ((message.flags & CallRecord::watched) != 0 && os::Clock::now() + call.options().timeout < service_deadline_)
+    ++worker.tally.messages;
+    worker.tally.bytes_sent += message.items.size();
+    if ((message.flags & CallRecord::watched) != 0 && call.options().timeout.count() != 0 &&
+        os::Clock::now() + call.options().timeout < service_deadline_)
         doorbell_.wake_service();
     worker.assigned += count;
     if (CallDetails* details = call.details(); block.call && details != nullptr) {

@@ -90,8 +90,7 @@ bool PoolEngine::deliver(Worker& worker, const ResultMessage& given) {
             if (!call.is_done()) call.set_small_result(message.data + i * size, size);
         }
     }
-    if (message.nanoseconds != 0 && dispatch.received + message.count == dispatch.batch.count && block.stats != nullptr)
-        block.stats->learn(static_cast<double>(message.nanoseconds) / dispatch.batch.count);
+    note_finished(worker, dispatch, message);
     finish_items(worker, message.count);
     return true;
 }

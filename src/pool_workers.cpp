@@ -54,6 +54,10 @@ void PoolEngine::install(std::unique_ptr<Worker> worker) {
         Batch batch = internal_batch(settings_.initializer);
         dispatch(*worker, batch);
     }
+    worker->started = os::Clock::now();
+    worker->tally.name = settings_.name + "-" + std::to_string(worker->serial);
+    worker->tally.pid = worker->child->pid();
+    if (trace_) trace_->add_worker(worker->serial, worker->tally.name, worker->tally.pid);
     workers_.push_back(std::move(worker));
     may_be_idle_ = true;
 }
@@ -101,6 +105,7 @@ void PoolEngine::handle_exits() {
             continue;
         }
         bury(**found);  // still in the list, so that its tasks fail with the others' if this throws
+        note_gone(**found);
         if (is_spinning_) graves_.push_back(std::move(*found));
         workers_.erase(found);
     }
@@ -130,6 +135,7 @@ void PoolEngine::fail_running(Worker& worker) {
     // What a worker that sent nonsense says about its progress is nothing to go by: none of the chunk is run again.
     if (!worker.is_broken && !worker.child->tasks().is_claimed(running.position)) return;
     const std::uint32_t failed = worker.is_broken ? running.batch.count - running.received : 1;
+    note_failed(worker, running, failed);
     const ErrorMaker died =
         worker.verdict
             ? worker.verdict
@@ -219,6 +225,7 @@ void PoolEngine::replace_missing(std::unique_lock<std::mutex>& lock) {
             if (workers_.empty()) break_pool("a worker ended and no other could be started: " + why);
             return;
         }
+        ++past_.restarts;
         const std::uint64_t serial = worker->serial;
         if (state_ != State::running && state_ != State::closing) worker->child->signal(os::Signal::kill);
         install(std::move(worker));

@@ -171,4 +171,19 @@ TEST_F(PoolAsync, ASlowTaskDoesNotHoldUpThoseBehindIt) {
     EXPECT_EQ(slow.get(), 1);
 }
 
+// What the later task's number means was written behind the call that is cancelled, and goes with it.
+TEST_F(PoolAsync, ATaskThatIsNewToTheWorkerRunsThoughTheOneBeforeItWasCancelled) {
+    mp::Pool pool(1);
+    for (int i = 0; i < 20; ++i) pool.apply(twice, i);  // the pool learns that it is quick, and hands it out ahead
+    mp::test::Gate gate;
+    const mp::AsyncResult<int> first = pool.apply_async(mp::test::pass_gate, gate.path(), 1);
+    const mp::AsyncResult<int> second = pool.apply_async(twice, 2);
+    const mp::AsyncResult<std::string> third = pool.apply_async(greet, "you");
+    EXPECT_TRUE(second.cancel());
+    gate.open();
+    EXPECT_EQ(third.get(), "hello you");
+    EXPECT_EQ(first.get(), 1);
+    EXPECT_THROW(second.get(), mp::CancelledError);
+}
+
 }  // namespace

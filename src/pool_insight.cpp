@@ -1,0 +1,70 @@
+// What the pool tells about itself.
+#include <algorithm>
+
+#include "pool_engine.hpp"
+
+namespace multiproc::detail {
+
+// A message of results has arrived: learns how long such tasks take, and counts.
+void PoolEngine::note_finished(Worker& worker, const Dispatch& dispatch, const ResultMessage& message) {
+    const ItemBlock& block = *dispatch.batch.block;
+    if (block.stats == nullptr) return;  // an initializer or finalizer
+    WorkerStats& tally = worker.tally;
+    tally.tasks += message.count;
+    tally.failures += message.is_error ? 1 : 0;
+    tally.bytes_received += message.size;
+    if (dispatch.received + message.count != dispatch.batch.count) return;
+    if (message.nanoseconds == 0) {
+        tally.running += std::chrono::nanoseconds(static_cast<std::int64_t>(dispatch.expected));
+        return;
+    }
+    block.stats->learn(static_cast<double>(message.nanoseconds) / dispatch.batch.count);
+    tally.running += std::chrono::nanoseconds(static_cast<std::int64_t>(message.nanoseconds));
+    if (trace_) trace_->add_task(worker.serial, *block.task, message.begun, message.nanoseconds, message.is_error);
+}
+
+// The worker has died with the dispatch.
+void PoolEngine::note_failed(Worker& worker, const Dispatch& dispatch, std::uint32_t count) {
+    worker.tally.tasks += count;
+    worker.tally.failures += count;
+    if (!trace_) return;
+    const Child::Running running = worker.child->running();
+    if (running.id != dispatch.id) return;
+    using std::chrono::duration_cast, std::chrono::nanoseconds;
+    trace_->add_task(worker.serial, *dispatch.batch.block->task,
+                     static_cast<std::uint64_t>(duration_cast<nanoseconds>(running.since.time_since_epoch()).count()),
+                     static_cast<std::uint64_t>(duration_cast<nanoseconds>(os::Clock::now() - running.since).count()),
+                     true);
+}
+
+void PoolEngine::note_gone(const Worker& worker) {
+    past_.tasks += worker.tally.tasks;
+    past_.failures += worker.tally.failures;
+    past_.messages += worker.tally.messages;
+    past_.bytes_sent += worker.tally.bytes_sent;
+    past_.bytes_received += worker.tally.bytes_received;
+    past_.running += worker.tally.running;
+}
+
+PoolStats PoolEngine::stats() {
+    require_ours();
+    const std::lock_guard lock(mutex_);
+    pump();
+    PoolStats sums = past_;
+    sums.waiting_tasks = outstanding_;
+    for (const auto& worker : workers_) {
+        WorkerStats tally = worker->tally;
+        tally.waiting = std::max(std::chrono::nanoseconds(0), os::Clock::now() - worker->started - tally.running);
+        sums.tasks += tally.tasks;
+        sums.failures += tally.failures;
+        sums.messages += tally.messages;
+        sums.bytes_sent += tally.bytes_sent;
+        sums.bytes_received += tally.bytes_received;
+        sums.running += tally.running;
+        sums.workers.push_back(std::move(tally));
+    }
+    brief_service();
+    return sums;
+}
+
+}  // namespace multiproc::detail
