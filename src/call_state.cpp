@@ -2,6 +2,7 @@
 
 #include <new>
 
+#include "error_transport.hpp"
 #include "per_process.hpp"
 #include "pool_engine.hpp"
 
@@ -13,6 +14,13 @@ namespace {
 constexpr std::size_t copied_result = 1024 * 1024;
 
 }  // namespace
+
+ErrorMaker decoder_of(std::vector<std::byte> encoded) {
+    return [encoded = std::move(encoded)] {
+        InputBuffer in(encoded);
+        return decode_exception(in);
+    };
+}
 
 ResultPart::ResultPart(const ResultMessage& message) : count(message.count), size(message.size) {
     segment = message.segment;  // from here on the part gives it back to the worker

@@ -37,6 +37,9 @@ ErrorMaker maker_of(E error) {
     return [error = std::move(error)] { return std::make_exception_ptr(error); };
 }
 
+// Of an error that arrived encoded.
+ErrorMaker decoder_of(std::vector<std::byte> encoded);
+
 // Results of consecutive items.
 struct ResultPart {
     std::uint64_t first = 0;

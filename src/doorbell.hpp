@@ -55,8 +55,12 @@ public:
     }
 
     // Parent: wakes whoever sleeps here, for something that is not in the rings.
-    void wake_waiter() noexcept { wake(page_->waiter_word, waiter_slot_); }
-    void wake_service() noexcept { wake(page_->service_word, service_slot_); }
+    void wake_waiter() noexcept {
+        if (page_ != nullptr) wake(page_->waiter_word, waiter_slot_);
+    }
+    void wake_service() noexcept {
+        if (page_ != nullptr) wake(page_->service_word, service_slot_);
+    }
 
     // Parent, in this order: take a ticket, announce, look at the rings, and if there is nothing, sleep.
     std::uint32_t waiter_ticket() const noexcept { return page_->waiter_word.load(std::memory_order_acquire); }

@@ -41,7 +41,7 @@ struct ImapStream::State {
           writer(pool, CallHandle(CallRef(call).detach()), shape),
           order(how),
           chunk(std::min(static_cast<std::uint64_t>(options.chunk_size.value()), largest_chunk)),
-          window(window_of(pool.size(), chunk)) {}
+          window(window_of(std::max<std::uint64_t>(pool.size(), 1), chunk)) {}
     ~State() {
         engine->withdraw(*call);
         engine->await_reports(*call);

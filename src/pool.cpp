@@ -19,9 +19,10 @@ detail::PoolSettings check(PoolOptions options, detail::StoredCall initializer, 
     detail::PoolSettings settings;
     const std::int64_t workers =
         options.workers ? options.workers->value() : static_cast<std::int64_t>(processor_share());
-    if (workers <= 0 || workers > most_workers) {
+    if (workers < 0 || workers > most_workers) {
         throw std::invalid_argument("multiproc: a pool cannot have " + std::to_string(workers) +
-                                    " workers; give 1 to 1000, or leave .workers out for one per processor");
+                                    " workers; give 1 to 1000, 0 to run everything in this process, or leave .workers "
+                                    "out for one per processor");
     }
     if (options.max_tasks_per_worker.value() < 0) {
         throw std::invalid_argument("multiproc: .max_tasks_per_worker cannot be negative; leave it out for no limit");
@@ -37,6 +38,9 @@ detail::PoolSettings check(PoolOptions options, detail::StoredCall initializer, 
     settings.max_tasks_per_worker = static_cast<std::uint64_t>(options.max_tasks_per_worker.value());
     settings.start_method = options.start_method;
     settings.memory_limit = static_cast<std::uint64_t>(options.memory_limit.value());
+    if (options.idle_timeout.count() < 0)
+        throw std::invalid_argument("multiproc: .idle_timeout cannot be negative; leave it out to keep workers");
+    settings.idle_timeout = options.idle_timeout;
     settings.limits_threads = options.limit_threads;
     settings.trace = std::move(options.trace);
     settings.name = std::move(options.name);
@@ -98,6 +102,13 @@ void Pool::close() { engine().close(); }
 void Pool::terminate() { engine().terminate(); }
 void Pool::join() { engine().join(); }
 std::size_t Pool::workers() const { return engine().size(); }
+void Pool::resize(Count workers) {
+    if (workers.value() < 1 || workers.value() > most_workers) {
+        throw std::invalid_argument("multiproc: a pool cannot be resized to " + std::to_string(workers.value()) +
+                                    " workers; give 1 to 1000");
+    }
+    engine().resize(static_cast<std::size_t>(workers.value()));
+}
 PoolStats Pool::stats() const { return engine().stats(); }
 std::vector<std::uint32_t> Pool::worker_pids() const { return engine().worker_pids(); }
 

@@ -5,6 +5,8 @@
 
 #include <multiproc/errors.hpp>
 
+#include "error_text.hpp"
+#include "local_run.hpp"
 #include "reentry.hpp"
 #include "runtime.hpp"
 
@@ -17,6 +19,7 @@ constexpr auto terminate_grace = std::chrono::seconds(1);
 }  // namespace
 
 PoolEngine::PoolEngine(PoolSettings settings) : settings_(std::move(settings)), owner_(os::current_pid()) {
+    size_ = settings_.workers;
     if (!settings_.trace.empty()) trace_ = std::make_unique<PoolTrace>(settings_.trace);
 }
 
@@ -84,6 +87,7 @@ void PoolEngine::start_locked(std::unique_lock<std::mutex>& lock) {
     while (state_ == State::idle && is_starting_) sleep_until_changed(lock);
     require_open();
     if (state_ != State::idle) return;
+    if (is_local()) return start_local(lock);
     require_reentry();
     is_starting_ = true;
     lock.unlock();
@@ -95,7 +99,8 @@ void PoolEngine::start_locked(std::unique_lock<std::mutex>& lock) {
         // Refused now rather than with workers at hand.
         if (settings_.initializer) refer(settings_.initializer.target);
         if (settings_.finalizer) refer(settings_.finalizer.target);
-        while (started.size() < settings_.workers) started.push_back(start_worker());
+        const std::size_t first = is_on_demand() ? 1 : size_.load();
+        while (started.size() < first) started.push_back(start_worker());
         service_ = std::thread([this] { serve(); });
     } catch (const std::system_error& error) {
         failure = std::make_exception_ptr(StartError(std::string("multiproc: the pool cannot start (") + error.what() +
@@ -118,6 +123,42 @@ void PoolEngine::start_locked(std::unique_lock<std::mutex>& lock) {
     tell_changed();
     if (failure) std::rethrow_exception(failure);
     require_open();
+}
+
+// Without workers: this process is initialised like one.
+void PoolEngine::start_local(std::unique_lock<std::mutex>& lock) {
+    state_ = State::running;
+    if (!settings_.initializer) return;
+    const Batch batch = internal_batch(settings_.initializer);
+    lock.unlock();
+    const std::vector<LocalRun::Item> items = LocalRun().run(batch);
+    lock.lock();
+    if (items.front().is_error) break_pool("the initializer threw " + text_of(decoder_of(items.front().bytes)()));
+    require_open();
+}
+
+void PoolEngine::resize(std::size_t workers) {
+    require_ours();
+    const std::lock_guard lock(mutex_);
+    require_open();
+    if (is_local()) throw std::logic_error("multiproc: a pool without workers cannot be resized");
+    size_ = workers;
+    if (state_ != State::running) return;
+    std::size_t staying = 0;
+    for (const auto& worker : workers_)
+        if (!worker->is_stopping) ++staying;
+    // The idle leave first; the others when they have done what they have begun.
+    for (const bool idle : {true, false}) {
+        for (const auto& worker : workers_) {
+            if (staying <= workers) break;
+            if (worker->is_stopping || (idle && !worker->in_flight.empty())) continue;
+            while (take_back_last(*worker)) {}
+            retire(*worker);
+            --staying;
+        }
+    }
+    feed();
+    doorbell_.wake_service();
 }
 
 void PoolEngine::make_doorbell() {

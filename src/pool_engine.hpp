@@ -35,9 +35,10 @@ struct PoolSettings {
     StartMethod start_method = StartMethod::automatic;
     std::string name;
     std::uint64_t max_tasks_per_worker = 0;
-    std::uint64_t memory_limit = 0;  // bytes of each worker; 0: none
-    std::string trace;               // file for the timeline; empty: none
-    bool limits_threads = true;      // of libraries in the workers
+    std::uint64_t memory_limit = 0;            // bytes of each worker; 0: none
+    std::chrono::nanoseconds idle_timeout{0};  // after which a worker ends; 0: never. Then they start on demand, too
+    std::string trace;                         // file for the timeline; empty: none
+    bool limits_threads = true;                // of libraries in the workers
     StoredCall initializer;
     StoredCall finalizer;
 };
@@ -55,7 +56,8 @@ public:
     void close();
     void terminate();
     void join();
-    std::size_t size() const noexcept { return settings_.workers; }
+    std::size_t size() const noexcept { return size_; }
+    void resize(std::size_t workers);
     std::vector<std::uint32_t> worker_pids();
     PoolStats stats();
     bool is_ours() const noexcept { return owner_ == os::current_pid(); }
@@ -122,7 +124,8 @@ private:
         double ahead = 0;                // nanoseconds of work in it, guessed
         WorkerStats tally;
         os::Clock::time_point started;
-        std::uint64_t assigned = 0;  // items ever
+        os::Clock::time_point idle_since;  // if workers start on demand
+        std::uint64_t assigned = 0;        // items ever
         bool is_initialised = false;
         bool is_stopping = false;        // gets no more tasks...
         bool is_finalizing = false;      // ... its finalizer is in its ring...
@@ -139,6 +142,7 @@ private:
     void require_ours();
     void require_open() const;
     void start_locked(std::unique_lock<std::mutex>& lock);
+    void start_local(std::unique_lock<std::mutex>& lock);
     void make_doorbell();
     void await_exits();
     void fail_everything(const ErrorMaker& error);
@@ -161,7 +165,10 @@ private:
     std::shared_ptr<ItemBlock> new_shared_block(std::size_t needed, bool alone);
     void reuse(std::shared_ptr<ItemBlock> block) noexcept;
     CallRef new_call(const KnownTask& task, const CallOptions* options);
-    void after_submission();
+    void after_submission(std::unique_lock<std::mutex>& lock);
+    bool is_on_demand() const noexcept { return settings_.idle_timeout.count() != 0; }
+    bool is_local() const noexcept { return settings_.workers == 0; }
+    void run_here(std::unique_lock<std::mutex>& lock);
     void forget_items(std::uint64_t count) noexcept { outstanding_ -= std::min(count, outstanding_); }
 
     // pool_pump.cpp: moving tasks and results
@@ -172,6 +179,7 @@ private:
     bool deliver(Worker& worker, const ResultMessage& message);
     bool take_over_segment(ResultMessage& message, Worker& worker);
     void finish_items(Worker& worker, std::uint32_t count);
+    void account(ItemBlock& block, std::uint64_t first, std::uint32_t count);
     void note_finished(Worker& worker, const Dispatch& dispatch, const ResultMessage& message);
     void note_gone(const Worker& worker);
     void note_failed(Worker& worker, const Dispatch& dispatch, std::uint32_t count);
@@ -192,6 +200,7 @@ private:
     // pool_feed.cpp: who gets what
     void feed();
     void rebalance();
+    void ask_for_workers() noexcept;
     Worker* pick_worker();
     bool dispatch(Worker& worker, Batch& batch);
     bool skip_finished(Batch& batch);
@@ -230,9 +239,13 @@ private:
     void break_pool(const std::string& why);
     void retire(Worker& worker);
     void retire_idle();
+    std::size_t wanted_workers() const noexcept;
+    void note_idle(Worker& worker) noexcept;
+    os::Deadline check_idle();
 
     std::atomic<std::uint64_t> references_{1};
     const PoolSettings settings_;
+    std::atomic<std::size_t> size_{0};  // workers wanted
     std::uint32_t owner_;
     const std::size_t processors_ = os::cpu_count();
     SegmentSource segments_;
@@ -272,6 +285,7 @@ private:
     std::shared_ptr<ItemBlock> spare_block_;  // to be used again
     std::uint64_t pending_items_ = 0;         // single tasks since the rings were looked at
     bool may_be_idle_ = true;                 // some worker may have nothing to do
+    bool wants_workers_ = false;              // some are missing and tasks are waiting; the service thread was told
     bool imbalance_ = false;                  // see watch_imbalance
     std::uint64_t outstanding_ = 0;           // items submitted and not finished
     std::uint64_t watched_ = 0;               // calls with a timeout that are not done

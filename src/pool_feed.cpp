@@ -33,11 +33,18 @@ void PoolEngine::feed() {
             continue;
         }
         Worker* worker = pick_worker();
-        if (worker == nullptr) return;
+        if (worker == nullptr) return ask_for_workers();
         if (!dispatch(*worker, pending_.front())) return;
         if (pending_.front().count == 0) pending_.pop_front();
     }
     if (may_be_idle_) rebalance();
+}
+
+// Tasks are waiting, and all workers have enough. If there could be more of them, the service thread starts them.
+void PoolEngine::ask_for_workers() noexcept {
+    if (!is_on_demand() || wants_workers_ || workers_.size() >= size_) return;
+    wants_workers_ = true;
+    doorbell_.wake_service();
 }
 
 // Drops items at the batch's begin whose call has failed or was cancelled. Whether nothing is left.

@@ -73,10 +73,7 @@ bool PoolEngine::deliver(Worker& worker, const ResultMessage& given) {
         // The item has failed, and is accounted for.
     } else if (message.is_error) {
         const std::span<const std::byte> bytes = message.bytes();
-        block.call_of(index).add_error(index, [error = std::vector<std::byte>(bytes.begin(), bytes.end())] {
-            InputBuffer in(error);
-            return decode_exception(in);
-        });
+        block.call_of(index).add_error(index, decoder_of({bytes.begin(), bytes.end()}));
         if (message.segment) head_of(*message.segment).in_use.store(0, std::memory_order_release);
     } else if (block.call) {
         block.call->add_results(index, message);
@@ -124,6 +121,7 @@ void PoolEngine::finish_items(Worker& worker, std::uint32_t count) {
         if (worker.in_flight.empty()) {
             worker.ahead = 0;  // no drift by rounding
             may_be_idle_ = true;
+            if (is_on_demand()) note_idle(worker);
         }
     }
     CallState& call = block->call_of(first);
@@ -134,17 +132,22 @@ void PoolEngine::finish_items(Worker& worker, std::uint32_t count) {
         if (call.has_error()) break_pool("the initializer threw " + text_of(call.error()));
         return;
     }
+    account(*block, first, count);
+    reuse(std::move(block));
+}
+
+// `count` items of the block have their result or error: whoever waits for them is told.
+void PoolEngine::account(ItemBlock& block, std::uint64_t first, std::uint32_t count) {
     forget_items(count);
-    if (block->call) {
-        call_progressed(call);
+    if (block.call) {
+        call_progressed(*block.call);
         return;
     }
     for (std::uint32_t i = 0; i < count; ++i) {
-        CallState*& single = block->singles[static_cast<std::size_t>(first + i)];
+        CallState*& single = block.singles[static_cast<std::size_t>(first + i)];
         call_done(*single);
         std::exchange(single, nullptr)->release();
     }
-    reuse(std::move(block));
 }
 
 }  // namespace multiproc::detail

@@ -3,6 +3,7 @@
 
 #include <multiproc/errors.hpp>
 
+#include "local_run.hpp"
 #include "pool_engine.hpp"
 
 namespace multiproc::detail {
@@ -108,7 +109,7 @@ CallRef PoolEngine::submit_single(const TaskTarget& target, ItemShape shape, std
     if (alone) block.capacity = block.size;  // nothing joins it
     ++pending_.back().count;
     ++outstanding_;
-    after_submission();
+    after_submission(lock);
     return call;
 }
 
@@ -130,13 +131,14 @@ CallRef PoolEngine::submit_single(const TaskTarget& target, ItemShape shape, Seg
     block->singles.push_back(CallRef(call).detach());
     pending_.push_back({std::move(block), 0, 1, 0, prefix});
     ++outstanding_;
-    after_submission();
+    after_submission(lock);
     return call;
 }
 
 // A worker without work gets what waits at once. Else small tasks may gather for a moment, so that many of them travel
 // as one message; who takes results on the way, or the service thread when a worker runs low, sends them on.
-void PoolEngine::after_submission() {
+void PoolEngine::after_submission(std::unique_lock<std::mutex>& lock) {
+    if (is_local()) return run_here(lock);
     if (++pending_items_ >= singles_per_look) {
         pending_items_ = 0;
         pump();
@@ -144,6 +146,36 @@ void PoolEngine::after_submission() {
         feed();
     }
     brief_service();
+}
+
+// A pool without workers: everything runs at once, in the thread that submits it.
+void PoolEngine::run_here(std::unique_lock<std::mutex>& lock) {
+    while (!pending_.empty()) {
+        Batch batch = std::move(pending_.front());
+        pending_.pop_front();
+        if (skip_finished(batch)) continue;
+        Batch part = batch.block->call ? batch.take(1, batch.block->next(batch.offset)) : batch;
+        if (batch.block->call && batch.count != 0) pending_.push_front(std::move(batch));
+        lock.unlock();
+        const std::vector<LocalRun::Item> items = LocalRun().run(part);
+        lock.lock();
+        for (std::uint32_t i = 0; i < part.count; ++i) {
+            const LocalRun::Item& item = items[i];
+            CallState& call = part.block->call_of(part.first + i);
+            if (item.is_error) {
+                call.add_error(part.first + i, decoder_of(item.bytes));
+            } else {
+                ResultMessage message;
+                message.count = 1;
+                message.data = item.bytes.data();
+                message.size = item.bytes.size();
+                call.add_results(part.first + i, message);
+            }
+            ++past_.tasks;
+            past_.failures += item.is_error ? 1 : 0;
+            account(*part.block, part.first + i, 1);
+        }
+    }
 }
 
 CallRef PoolEngine::begin_map(const TaskTarget& target, const CallOptions& options, ResultSink sink) {
@@ -169,7 +201,7 @@ CallRef PoolEngine::begin_stream(const TaskTarget& target, const CallOptions& op
 }
 
 void PoolEngine::submit_items(CallState& call, std::shared_ptr<ItemBlock> block, std::uint64_t count) {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     if (state_ == State::terminated || state_ == State::broken) require_open();
     CallDetails& details = *call.details();
     if (details.is_stream && is_joining_)
@@ -190,6 +222,7 @@ void PoolEngine::submit_items(CallState& call, std::shared_ptr<ItemBlock> block,
     }
     details.waiting += count;
     outstanding_ += count;
+    if (is_local()) return run_here(lock);
     // Now and then the submitting thread takes results on the way; that is cheaper than waking another for it.
     if (pending_.size() % 64 == 0) {
         pump();

@@ -173,6 +173,7 @@ void PoolEngine::serve_locked(std::unique_lock<std::mutex>& lock) {
     while (!service_stop_) {
         const std::uint32_t ticket = doorbell_.service_ticket();
         const os::Clock::time_point now = os::Clock::now();
+        wants_workers_ = false;
         replace_missing(lock);
         if (imbalance_) look_at_imbalance();
         bool sleep = true;
@@ -189,7 +190,7 @@ void PoolEngine::serve_locked(std::unique_lock<std::mutex>& lock) {
         os::Deadline deadline = os::never;
         if (outstanding_ != 0) deadline = now + longest_sleep;
         if (imbalance_) deadline = now + imbalance_interval;
-        deadline = std::min(deadline, check_timeouts());
+        deadline = std::min({deadline, check_timeouts(), check_idle()});
         service_deadline_ = deadline;
         service_asleep_ = true;
         lock.unlock();
@@ -220,9 +221,9 @@ void PoolEngine::await_room(CallState& call) {
     const CallDetails& details = *call.details();
     const TaskStats& stats = stats_[&call.task()];
     const auto is_full = [&] {
-        if (state_ == State::terminated || state_ == State::broken || call.is_done()) return false;
-        if (details.waiting_segments >= window_segments * workers_.size()) return true;
-        if (details.waiting < window_items * workers_.size()) return false;
+        if (is_local() || state_ == State::terminated || state_ == State::broken || call.is_done()) return false;
+        if (details.waiting_segments >= window_segments * std::max<std::size_t>(workers_.size(), 1)) return true;
+        if (details.waiting < window_items * std::max<std::size_t>(workers_.size(), 1)) return false;
         return stats.nanoseconds_per_item == 0 ||
                stats.nanoseconds_per_item * static_cast<double>(details.waiting) > window_nanoseconds;
     };
@@ -231,7 +232,7 @@ void PoolEngine::await_room(CallState& call) {
 
 bool PoolEngine::is_crowded(CallState& call) {
     const std::lock_guard lock(mutex_);
-    return call.details()->waiting_segments >= window_segments * settings_.workers;
+    return !is_local() && call.details()->waiting_segments >= window_segments * size_;
 }
 
 }  // namespace multiproc::detail

@@ -35,7 +35,7 @@ std::unique_ptr<PoolEngine::Worker> PoolEngine::start_worker() {
     options.memory_limit = settings_.memory_limit;
     // Also what a pool in the worker has as its share.
     if (settings_.limits_threads)
-        options.threads = static_cast<std::uint32_t>(std::max<std::size_t>(processor_share() / settings_.workers, 1));
+        options.threads = static_cast<std::uint32_t>(std::max<std::size_t>(processor_share() / size_, 1));
     retain();
     options.on_exit = [self = EngineRef(this), serial = worker->serial] { self->on_child_exit(serial); };
     try {
@@ -54,7 +54,7 @@ void PoolEngine::install(std::unique_ptr<Worker> worker) {
         Batch batch = internal_batch(settings_.initializer);
         dispatch(*worker, batch);
     }
-    worker->started = os::Clock::now();
+    worker->started = worker->idle_since = os::Clock::now();
     worker->tally.name = settings_.name + "-" + std::to_string(worker->serial);
     worker->tally.pid = worker->child->pid();
     if (trace_) trace_->add_worker(worker->serial, worker->tally.name, worker->tally.pid);
@@ -212,7 +212,7 @@ void PoolEngine::replace_missing(std::unique_lock<std::mutex>& lock) {
         const bool wanted = state_ == State::running || (state_ == State::closing && !all_done());
         const std::size_t leaving = static_cast<std::size_t>(
             std::ranges::count_if(workers_, [](const auto& worker) { return worker->is_stopping; }));
-        if (!wanted || service_stop_ || workers_.size() - leaving >= settings_.workers) return;
+        if (!wanted || service_stop_ || workers_.size() - leaving >= wanted_workers()) return;
         lock.unlock();
         std::unique_ptr<Worker> worker;
         std::string why;
@@ -236,6 +236,36 @@ void PoolEngine::replace_missing(std::unique_lock<std::mutex>& lock) {
         }
         feed();
     }
+}
+
+// Workers on demand: all of them while tasks are waiting that nobody takes, else those that are there.
+std::size_t PoolEngine::wanted_workers() const noexcept {
+    if (!is_on_demand() || !pending_.empty()) return size_;
+    const auto staying = static_cast<std::size_t>(
+        std::ranges::count_if(workers_, [](const auto& worker) { return !worker->is_stopping; }));
+    return std::min(staying, size_.load());
+}
+
+void PoolEngine::note_idle(Worker& worker) noexcept {
+    worker.idle_since = os::Clock::now();
+    if (worker.idle_since + settings_.idle_timeout < service_deadline_) doorbell_.wake_service();
+}
+
+// Ends workers that have had nothing to do for too long; when to look again.
+os::Deadline PoolEngine::check_idle() {
+    if (!is_on_demand() || state_ != State::running) return os::never;
+    os::Deadline next = os::never;
+    const os::Clock::time_point now = os::Clock::now();
+    for (const auto& worker : workers_) {
+        if (!worker->in_flight.empty() || !worker->is_usable()) continue;
+        const os::Deadline end = worker->idle_since + settings_.idle_timeout;
+        if (end <= now) {
+            retire(*worker);
+        } else {
+            next = std::min(next, end);
+        }
+    }
+    return next;
 }
 
 void PoolEngine::break_pool(const std::string& why) {

@@ -66,6 +66,7 @@ std::optional<ModuleName> name_unless_executable(const os::Module& module) {
 
 TaskRef make_ref(const TaskTarget& target) {
     TaskRef ref;
+    ref.target = target;
     const os::Module module = locate(target.descriptor, target);
     TaskModules modules{name_unless_executable(module), std::nullopt};
     ref.place.descriptor = reinterpret_cast<std::uintptr_t>(target.descriptor) - module.base;

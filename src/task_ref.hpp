@@ -23,8 +23,9 @@ struct TaskPlace {
 struct TaskRef {
     std::uint32_t number = 0;  // counts the tasks of this process
     TaskPlace place;
-    std::string modules;  // encoded; empty if all is in the executable
-    std::string name;     // for people
+    detail::TaskTarget target;  // in this process
+    std::string modules;        // encoded; empty if all is in the executable
+    std::string name;           // for people
 };
 
 // The reference for `target`, made once and kept for good. Thread-safe.

@@ -21,6 +21,7 @@
 /// Semantics follow Python's `multiprocessing.pool.Pool`; what differs is said at each function.
 #pragma once
 
+#include <chrono>
 #include <concepts>
 #include <cstdint>
 #include <memory>
@@ -64,11 +65,16 @@ class PoolWith;
 
 /// What can be chosen for a pool: `Pool pool({.workers = 4, .name = "decoder"})`.
 struct PoolOptions {
-    std::optional<Count> workers = {};                  ///< else `cpu_count()`
+    /// How many; else `cpu_count()`. 0: everything runs at once in the process and thread that submits it, still through
+    /// the codec, for debugging (timeouts, cancelling and limits have no effect then).
+    std::optional<Count> workers = {};
     StartMethod start_method = StartMethod::automatic;  ///< see start_method.hpp
     Action initializer = {};                            ///< run in each worker before its first task
     Action finalizer = {};                              ///< run in each worker before it leaves in good order
     Count max_tasks_per_worker = 0;                     ///< a worker is replaced after so many items; 0: never
+    /// A worker that has had nothing to do for so long ends; zero: never. Then workers also start on demand: one at
+    /// first, and the others when tasks are waiting.
+    std::chrono::nanoseconds idle_timeout{0};
     /// Bytes of memory that each worker may have; 0: no limit. What a task asks for beyond that fails, as std::bad_alloc
     /// or with the worker's death, and costs that task. On POSIX its address space is counted (RLIMIT_AS), so give it
     /// room for the program itself; on Windows what it has committed.
@@ -117,6 +123,9 @@ public:
 
     /// How many workers it has when started.
     std::size_t workers() const;
+    /// Changes the number of workers: new ones start, or some leave when they have done what they have begun. Throws
+    /// std::invalid_argument for 0 or less, ClosedError after `close`.
+    void resize(Count workers);
     /// What it has done so far. Throws ClosedError in another process than its own.
     PoolStats stats() const;
     /// The process ids of the workers that run now.
