@@ -6,13 +6,17 @@ In the picture each row's ratio is shown on a logarithmic scale, as multiples of
 right is better. In the page, what is between the two marks is replaced.
 """
 
+import html
 import json
 import math
 import sys
-from html import escape
 
 WIDTH, LABELS, FIGURES, RIGHT, TOP, ROW = 900, 250, 190, 24, 56, 30
 MET, MISSED, INK, FAINT = "#2f7d4f", "#c0562f", "#333333", "#cccccc"
+
+
+def escape(text):
+    return html.escape(text, quote=False)
 
 
 def margin(row, ratio):
