@@ -3,14 +3,17 @@
 #include <multiproc/codec.hpp>
 #include <multiproc/errors.hpp>
 
+#include "per_process.hpp"
+
 namespace multiproc {
 namespace {
 
 // Changes whenever the layout of anything that two processes share changes.
-constexpr std::uint64_t channel_magic = 0x6d70726f63000002;
-constexpr std::size_t page = 4096;
-
-constexpr std::uint64_t round_up_to_page(std::uint64_t size) noexcept { return (size + page - 1) / page * page; }
+constexpr std::uint64_t channel_magic = 0x6d70726f63000003;
+// Asked once: it means reading several files.
+struct Processors {
+    bool has_many = os::cpu_count() > 1;
+};
 
 }  // namespace
 
@@ -19,7 +22,7 @@ Channel Channel::create(Role role, ChannelSizes sizes, const StartInfo& info) {
     encode(encoded, info);
 
     const std::uint64_t info_offset = round_up_to_cell(sizeof(ControlBlock));
-    const std::uint64_t tasks_offset = round_up_to_page(info_offset + encoded.size());
+    const std::uint64_t tasks_offset = round_up_to_cell(static_cast<std::size_t>(info_offset + encoded.size()));
     const std::uint64_t results_offset = tasks_offset + sizes.tasks;
     const std::uint64_t size = results_offset + sizes.results;
 
@@ -30,6 +33,7 @@ Channel Channel::create(Role role, ChannelSizes sizes, const StartInfo& info) {
     control.size = size;
     control.role = role;
     control.parent_pid = os::current_pid();
+    control.spins = of_this_program<Processors>().has_many ? 1 : 0;
     control.info_offset = info_offset;
     control.info_size = encoded.size();
     control.tasks_offset = tasks_offset;

@@ -37,6 +37,7 @@ struct ControlBlock {
     std::uint32_t child_slot;   // where the child sleeps
     std::uint32_t waiter_slot;  // where threads of the parent sleep, see Doorbell
     std::uint32_t service_slot;
+    std::uint32_t spins;  // 1: there are processors enough to look for a task for a while before sleeping
     std::uint64_t info_offset, info_size;
     std::uint64_t tasks_offset, tasks_capacity;
     std::uint64_t results_offset, results_capacity;

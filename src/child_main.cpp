@@ -64,7 +64,7 @@ public:
         : end_(std::move(end)),
           ring_(end_.channel.task_worker()),
           results_(end_.channel, ring_, *end_.link, doorbell_of(end_)),
-          spins_(os::cpu_count() > 1) {}
+          spins_(end_.channel.control().spins != 0) {}
 
     // Runs one call, or returns false when told to stop.
     bool run_next() {
@@ -109,7 +109,7 @@ private:
         results_.begin_call(call.id, call.count, call.flags);
         try {
             const ResolvedTask& task = tasks_.get(call.task);
-            results_.set_task_name(task.name);
+            results_.set_task(task);
             results_.function = task.function;
             const auto* data = reinterpret_cast<const std::byte*>(&call + 1);
             if (is_in_segment) {

@@ -264,6 +264,9 @@ std::uint32_t current_pid() noexcept;
 std::uint64_t start_time(std::uint32_t pid) noexcept;
 // A start time of 0 means that any process with this pid will do.
 bool is_running(std::uint32_t pid, std::uint64_t start_time) noexcept;
+// A note that this process exists now, cheaper than its start time; and whether the process that took it still runs.
+std::uint64_t note_life() noexcept;
+bool is_still_running(std::uint32_t pid, std::uint64_t life) noexcept;
 std::size_t thread_count();
 // Sets a variable of this process's environment. Not thread-safe.
 void set_variable(const char* name, const std::string& value);

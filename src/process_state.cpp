@@ -112,10 +112,12 @@ void ProcessState::start() {
         options.out = out.raw();
         options.err = err.raw();
         options.on_exit = [self = shared_from_this(), &registry] {
-            const std::lock_guard lock(registry.mutex);
-            self->ended_.store(true, std::memory_order_release);
-            std::erase(registry.running, self);
-            registry.ended.notify_all();
+            {
+                const std::lock_guard lock(registry.mutex);
+                self->ended_.store(true, std::memory_order_release);
+                std::erase(registry.running, self);
+            }
+            registry.ended.notify_all();  // who wakes up now finds the mutex free
         };
         child = std::make_shared<Child>(std::move(options));
         try {

@@ -163,12 +163,14 @@ void run_child(os::Bootstrap bootstrap) {
         }
         std::vector<os::Handle> lot(std::make_move_iterator(bootstrap.handles.begin() + fixed_handles),
                                     std::make_move_iterator(bootstrap.handles.end()));
-        Runtime::adopt(os::Segment::adopt(std::move(bootstrap.handles[runtime_handle]), Runtime::segment_size),
-                       std::move(lot), {channel.control().process_index, channel.control().process_generation});
         ChildEnd end{std::move(channel), os::HandleLink::adopt(std::move(bootstrap.handles[link_handle])), {}};
         if (end.channel.control().role == Role::pool_worker)
             end.doorbell = os::Segment::adopt(std::move(bootstrap.handles[doorbell_handle]), sizeof(DoorbellPage));
         os::settle(bootstrap, info.name);
+        // Not before: now it is certain that this process is the one that its parent knows.
+        const ControlBlock& control = end.channel.control();
+        Runtime::adopt(os::Segment::adopt(std::move(bootstrap.handles[runtime_handle]), Runtime::segment_size),
+                       std::move(lot), {control.process_index, control.process_generation});
         end.channel.set_phase(Phase::arrived);
         run_child_main(std::move(end), info);
     } catch (const std::exception& error) { fail_bootstrap(std::string(error.what()) + "\n"); }

@@ -49,7 +49,7 @@ void ResultWriter::begin_call(std::uint64_t id, std::uint32_t items, std::uint32
         control.running_since.store(begun_, std::memory_order_relaxed);
         control.running.store(id, std::memory_order_release);
     }
-    task_name_ = nullptr;
+    task_ = nullptr;
     error_text_.clear();
     open(smallest_room);
 }
@@ -185,7 +185,7 @@ void ResultWriter::grow(std::size_t more) {
 void ResultWriter::send_error() noexcept {
     try {
         HeapBuffer encoded;
-        encode_current_exception(encoded, os::current_pid(), task_name_ != nullptr ? *task_name_ : std::string());
+        encode_current_exception(encoded, os::current_pid(), task_ != nullptr ? task_->name() : std::string());
         error_text_ = current_exception_text();
         // What the item had written so far is dropped; the items before it are sent.
         if (record_ != nullptr && done_ != 0) send_record();

@@ -14,6 +14,7 @@
 #include "channel.hpp"
 #include "doorbell.hpp"
 #include "segment_cache.hpp"
+#include "task_ref.hpp"
 
 namespace multiproc {
 
@@ -24,7 +25,7 @@ public:
 
     // `flags`: of CallRecord.
     void begin_call(std::uint64_t id, std::uint32_t items, std::uint32_t flags);
-    void set_task_name(const std::string& name) noexcept { task_name_ = &name; }
+    void set_task(const ResolvedTask& task) noexcept { task_ = &task; }
     // Sends what was not sent yet.
     void end_call();
     // Fails item `first` and all behind it with the exception being handled.
@@ -64,9 +65,9 @@ private:
     std::atomic<std::uint64_t> unseen_progress_{0};  // progress of an item that is not in the ring
     std::vector<std::byte> moving_;                  // an unfinished item on its way to another place
     std::uint64_t id_ = 0;
-    std::uint32_t first_ = 0;                 // index of the open record's first item
-    std::uint64_t begun_ = 0;                 // nanoseconds of the steady clock, if the call is timed or watched
-    const std::string* task_name_ = nullptr;  // null until the task was found
+    std::uint32_t first_ = 0;             // index of the open record's first item
+    std::uint64_t begun_ = 0;             // nanoseconds of the steady clock, if the call is timed or watched
+    const ResolvedTask* task_ = nullptr;  // null until the task was found
     std::string error_text_;
 };
 

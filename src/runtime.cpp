@@ -33,7 +33,7 @@ struct Occupant {
 
 struct ProcessEntry {
     std::atomic<std::uint64_t> occupant;
-    std::atomic<std::uint64_t> start_time;  // of a living one; 0 while nobody has entered
+    std::atomic<std::uint64_t> life;  // os::note_life of a living one; 0 while nobody has entered
 };
 
 // The owner's index + 1, or 0.
@@ -115,7 +115,7 @@ void Runtime::enter(ProcessRef process) noexcept {
     // If our parent has died meanwhile, the entry may have been swept and be another's now. Then this process, which is
     // about to follow its parent, leaves it alone.
     if (Occupant::unpack(seen).generation != process.generation) return;
-    entry.start_time.store(os::start_time(pid_), std::memory_order_relaxed);
+    entry.life.store(os::note_life(), std::memory_order_relaxed);
     entry.occupant.compare_exchange_strong(seen, Occupant{pid_, process.generation, EntryState::alive}.pack(),
                                            std::memory_order_acq_rel);
 }
@@ -136,9 +136,10 @@ void Runtime::clear_entry(std::uint32_t index, std::uint64_t seen) noexcept {
     if (!entry.occupant.compare_exchange_strong(seen, leaving.pack(), std::memory_order_acq_rel)) return;
     for (SlotOwner& slot : tables().slots) {
         std::uint32_t owner = index + 1;
+        if (slot.load(std::memory_order_relaxed) != owner) continue;  // an exchange is dear, and there are many slots
         slot.compare_exchange_strong(owner, 0, std::memory_order_acq_rel);
     }
-    entry.start_time.store(0, std::memory_order_relaxed);
+    entry.life.store(0, std::memory_order_relaxed);
     entry.occupant.store(Occupant{0, before.generation, EntryState::vacant}.pack(), std::memory_order_release);
 }
 
@@ -174,9 +175,8 @@ void Runtime::sweep() noexcept {
         const std::uint64_t seen = entry.occupant.load(std::memory_order_acquire);
         const Occupant occupant = Occupant::unpack(seen);
         if (occupant.state == EntryState::vacant) continue;
-        const std::uint64_t born =
-            occupant.state == EntryState::alive ? entry.start_time.load(std::memory_order_relaxed) : 0;
-        if (!os::is_running(occupant.pid, born)) clear_entry(i, seen);
+        const std::uint64_t life = occupant.state == EntryState::alive ? entry.life.load(std::memory_order_relaxed) : 0;
+        if (!os::is_still_running(occupant.pid, life)) clear_entry(i, seen);
     }
 }
 

@@ -153,17 +153,19 @@ ResolvedTask resolve(const TaskPlace& place, const std::string& modules) {
     task.descriptor = static_cast<const TaskDescriptor*>(address_in(module, place.descriptor));
     if (hash_of(task.descriptor->signature().name()) != place.signature)
         throw BootstrapError("multiproc: " + module.path + " has no task of this signature at that place");
-    if (place.function == 0) {
-        task.name = name_of({task.descriptor, nullptr}, nullptr, 0);
-        return task;
-    }
+    if (place.function == 0) return task;
     const os::Module function_module = module_named(names.function);
     task.function = address_in(function_module, place.function);
     if (!os::is_code(task.function)) {
         throw BootstrapError("multiproc: a task refers to a place in " + function_module.path + " that is no code");
     }
-    task.name = name_of({task.descriptor, task.function}, &function_module, place.function);
     return task;
+}
+
+std::string ResolvedTask::name() const {
+    const std::optional<os::Module> module = function == nullptr ? std::nullopt : os::module_of(function);
+    if (!module) return name_of({descriptor, nullptr}, nullptr, 0);
+    return name_of({descriptor, function}, &*module, reinterpret_cast<std::uintptr_t>(function) - module->base);
 }
 
 }  // namespace multiproc

@@ -35,7 +35,8 @@ const TaskRef& refer(const detail::TaskTarget& target);
 struct ResolvedTask {
     const detail::TaskDescriptor* descriptor = nullptr;
     const void* function = nullptr;
-    std::string name;
+
+    std::string name() const;  // for people; found when asked for
 };
 
 // The task at `place` of `modules` in this process. Throws BootstrapError if the module is missing, is another build, or has no

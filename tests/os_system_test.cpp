@@ -25,6 +25,16 @@ TEST(OsSystem, StartTimeNamesAProcessTogetherWithItsPid) {
     EXPECT_FALSE(is_running(0, 0));
 }
 
+TEST(OsSystem, ANoteOfLifeNamesTheProcessThatTookIt) {
+    const std::uint32_t pid = current_pid();
+    const std::uint64_t life = note_life();
+    EXPECT_NE(life, 0u);
+    EXPECT_TRUE(is_still_running(pid, life));
+    EXPECT_FALSE(is_still_running(pid, 1)) << "taken when another process may have had this pid";
+    EXPECT_TRUE(is_still_running(pid, 0)) << "any process with this pid will do";
+    EXPECT_FALSE(is_still_running(0, life));
+}
+
 OS_CHILD(lives_until_killed) {
     args.stage.words[0] = 1;
     wait_for_the_end();

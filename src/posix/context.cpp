@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <memory>
 #include <system_error>
 
 #if defined(__linux__)
@@ -32,6 +33,8 @@ constexpr int limit_count = RLIM_NLIMITS;
 constexpr int limit_count = 16;
 #endif
 
+using Limits = std::array<rlimit, static_cast<std::size_t>(limit_count)>;
+
 // The fixed part of a context; the environment's strings follow, each with its terminating zero. It only travels
 // between copies of one executable.
 static_assert(limit_count <= 32);
@@ -42,9 +45,28 @@ struct Fixed {
     std::uint32_t entries = 0;
     std::uint32_t known_limits = 0;  // one bit for each
     std::uint32_t directory = 0;     // whether its name precedes the environment
-    std::array<rlimit, static_cast<std::size_t>(limit_count)> limits{};
+    Limits limits{};
     std::array<unsigned char, 1024> affinity{};  // 8192 processors, as many as Linux can be built for
 };
+
+// Returns which are known, one bit for each.
+std::uint32_t read_limits(Limits& limits) noexcept {
+    std::uint32_t known = 0;
+    for (int i = 0; i < limit_count; ++i) {
+        // NOLINTNEXTLINE: glibc's C++ prototype wants its enumeration
+        if (::getrlimit(static_cast<decltype(RLIMIT_CORE)>(i), &limits[static_cast<std::size_t>(i)]) == 0)
+            known |= 1u << i;
+    }
+    return known;
+}
+
+// What note_own_context found.
+struct Noted {
+    std::vector<int> signals;
+    Limits limits{};
+    std::uint32_t known_limits = 0;
+};
+Noted* noted = nullptr;  // of a server, which has one thread; its children inherit it
 
 bool read_fixed(const std::string& context, Fixed& fixed) {
     if (context.size() < sizeof fixed) return false;
@@ -127,11 +149,7 @@ std::string capture_context(const std::optional<std::vector<std::string>>& env, 
     struct sigaction hangup {};
     ::sigaction(SIGHUP, nullptr, &hangup);
     fixed.hangup_ignored = hangup.sa_handler == SIG_IGN ? 1 : 0;
-    for (int i = 0; i < limit_count; ++i) {
-        // NOLINTNEXTLINE: glibc's C++ prototype wants its enumeration
-        if (::getrlimit(static_cast<decltype(RLIMIT_CORE)>(i), &fixed.limits[static_cast<std::size_t>(i)]) == 0)
-            fixed.known_limits |= 1u << i;
-    }
+    fixed.known_limits = read_limits(fixed.limits);
 #if defined(__linux__)
     if (::sched_getaffinity(0, fixed.affinity.size(), reinterpret_cast<cpu_set_t*>(fixed.affinity.data())) == 0) {
         fixed.affinity_size = static_cast<std::uint32_t>(fixed.affinity.size());
@@ -186,18 +204,44 @@ void apply_context(const std::string& context) {
         ::sched_setaffinity(0, fixed.affinity_size, reinterpret_cast<const cpu_set_t*>(fixed.affinity.data()));
     }
 #endif
+    Limits own{};
+    const std::uint32_t known_limits = noted != nullptr ? noted->known_limits : read_limits(own);
+    if (noted != nullptr) own = noted->limits;
     for (int i = 0; i < limit_count; ++i) {
         const rlimit& wanted = fixed.limits[static_cast<std::size_t>(i)];
-        rlimit present{};
-        if ((fixed.known_limits & (1u << i)) == 0) continue;
+        const rlimit& present = own[static_cast<std::size_t>(i)];
+        if ((fixed.known_limits & known_limits & (1u << i)) == 0) continue;
         const auto resource = static_cast<decltype(RLIMIT_CORE)>(i);
-        if (::getrlimit(resource, &present) != 0) continue;
         if (present.rlim_cur == wanted.rlim_cur && present.rlim_max == wanted.rlim_max) continue;
         if (::setrlimit(resource, &wanted) == 0) continue;
         const rlimit soft{std::min(wanted.rlim_cur, present.rlim_max), present.rlim_max};
         ::setrlimit(resource, &soft);
     }
 }
+
+void note_own_context() {
+    auto facts = std::make_unique<Noted>();
+    facts->signals = changed_signals();
+    facts->known_limits = read_limits(facts->limits);
+    noted = facts.release();
+}
+
+std::vector<int> changed_signals() {
+#if defined(NSIG)
+    constexpr int count = NSIG;
+#else
+    constexpr int count = 65;
+#endif
+    std::vector<int> changed;
+    for (int number = 1; number < count; ++number) {
+        struct sigaction action {};
+        if (number == SIGKILL || number == SIGSTOP || ::sigaction(number, nullptr, &action) != 0) continue;
+        if (action.sa_handler != SIG_DFL) changed.push_back(number);
+    }
+    return changed;
+}
+
+std::vector<int> noted_signals() { return noted != nullptr ? noted->signals : changed_signals(); }
 
 ProcessLimit::ProcessLimit(const std::string& context) {
     Fixed fixed;

@@ -31,6 +31,13 @@ bool ignores_hangup(const std::string& context);
 // cannot be entered is an error.
 void apply_context(const std::string& context);
 
+// In a fork server, which runs nothing but this library's code and so stays as it is: finds out what its children would
+// each have to ask the system. `apply_context` and `noted_signals` go by it.
+void note_own_context();
+// The signals whose disposition is not the default: here and now, and where `note_own_context` was called.
+std::vector<int> changed_signals();
+std::vector<int> noted_signals();
+
 // Lowers the limit on processes to that of the requesting process while the server forks for it.
 class ProcessLimit {
 public:

@@ -49,6 +49,9 @@ bool is_open(int fd) noexcept;
 Handle duplicate_or_null(RawHandle fd, int null_flags);
 // The numbers of all open descriptors, as far as the system tells.
 std::vector<int> open_descriptors();
+// In a copy of a process that had one thread, and so none that could hold a lock: goes on with what that process knew of
+// its descriptors, instead of copying it.
+void keep_known_descriptors() noexcept;
 // In a copy made by `fork`: closes the library's descriptors but those in `kept`.
 void close_known_except(const std::vector<int>& kept) noexcept;
 

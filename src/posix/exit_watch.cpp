@@ -47,6 +47,7 @@ void ExitWatch::stop() noexcept {
 void ExitWatch::close_descriptors() noexcept { wake_pipe_.close(); }
 
 void ExitWatch::add(std::shared_ptr<Watched> child) {
+    bool is_news = false;
     {
         const std::lock_guard lock(mutex_);
         children_.push_back(child);  // if it throws, nothing has happened
@@ -72,8 +73,11 @@ void ExitWatch::add(std::shared_ptr<Watched> child) {
             const std::lock_guard child_lock(child->mutex);
             child->orphan_it();
         }
+        // The thread sleeps until a server tells of an end: a child more of that server changes nothing for it.
+        const std::lock_guard child_lock(child->mutex);
+        is_news = !child->server || !due_.empty();
     }
-    wake_pipe_.wake();
+    if (is_news) wake_pipe_.wake();
 }
 
 void ExitWatch::add_server(std::shared_ptr<ServerConnection> server) {

@@ -33,10 +33,12 @@ constexpr std::size_t largest_context = std::size_t(64) << 20;  // beyond what a
 constexpr std::size_t usual_threads = MULTIPROC_THREAD_SANITIZER != 0 ? 2 : 1;
 
 int child_ended_writer = -1;  // for the signal handler
+volatile std::sig_atomic_t child_ended = 0;
 
 void on_child_ended(int) {
     const int error = errno;
     const char byte = 0;
+    child_ended = 1;
     (void)!::write(child_ended_writer, &byte, 1);  // a full pipe has woken the server already
     errno = error;
 }
@@ -57,8 +59,6 @@ public:
     explicit Server(Bootstrap bootstrap);
     // Returns in a child, with its bootstrap.
     Bootstrap run();
-    // In a child: what tells it to go on.
-    Handle take_go() noexcept { return std::move(go_); }
 
 private:
     struct Client {
@@ -82,10 +82,10 @@ private:
     Handle owner_end_;
     Handle door_inside_, door_;
     Identity identity_ = Identity::current();  // its children's
-    Handle go_;
     Handle ended_reader_, ended_writer_;
     std::vector<std::shared_ptr<Client>> clients_;
     std::map<pid_t, std::weak_ptr<Client>> children_;
+    bool has_one_thread_ = false;  // for good: this process runs nothing any more that could start another
 };
 
 void set_signal(int number, void (*action)(int)) noexcept {
@@ -114,6 +114,10 @@ Server::Server(Bootstrap bootstrap)
     ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
     // This process outlives its program by a moment, and a reader of the program's messages would wait for its end.
     install_early_streams(duplicate_or_null(no_handle, O_WRONLY));
+    // What the children would each do or find out anew.
+    flush_streams();  // so that they have nothing of what main printed
+    note_own_context();
+    main_module();
 }
 
 Bootstrap Server::run() {
@@ -129,7 +133,10 @@ Bootstrap Server::run() {
         if (::poll(entries.data(), static_cast<nfds_t>(entries.size()), -1) < 0) {
             // EINTR: SIGCHLD. Else there are more entries than this process may have descriptors; those that were there
             // before the limit was lowered go on, looked at by the clock.
-            if (errno == EINTR) continue;
+            if (errno == EINTR) {
+                if (child_ended != 0) reap();
+                continue;
+            }
             ::poll(nullptr, 0, slow_tick);
             for (pollfd& entry : entries) ::poll(&entry, 1, 0);
         }
@@ -167,8 +174,10 @@ void Server::admit() {
 }
 
 void Server::reap() {
+    child_ended = 0;
     char bytes[256];
-    while (retry([&] { return ::read(fd_of(ended_reader_), bytes, sizeof bytes); }) > 0) {}
+    const auto full = static_cast<ssize_t>(sizeof bytes);
+    while (retry([&] { return ::read(fd_of(ended_reader_), bytes, sizeof bytes); }) == full) {}
     // Each by its own pid: a static initialiser of the program may have children too.
     for (auto child = children_.begin(); child != children_.end();) {
         siginfo_t info{};
@@ -208,7 +217,7 @@ void Server::send_statuses(Client& client) noexcept {
 
 // Never waits for the rest of a message: its sender may have died in the middle.
 void Server::receive(Client& client) {
-    unsigned char bytes[65536];
+    unsigned char bytes[8192];  // little, as what is touched of the stack is copied at each fork
     for (;;) {
         Received part = receive_some(fd_of(client.requests), bytes, sizeof bytes, MSG_DONTWAIT);
         if (part.error == EAGAIN || part.error == EWOULDBLOCK) return;
@@ -264,7 +273,7 @@ std::optional<Bootstrap> Server::fork_for(const std::shared_ptr<Client>& client,
     pid_t pid = -1;
     if (descriptors.size() < std::max<std::size_t>(header.descriptors, fixed)) {
         reply.error = EMFILE;  // the kernel drops what this process may not have
-    } else if (is_single_threaded()) {
+    } else if (has_one_thread_ = has_one_thread_ || is_single_threaded(); has_one_thread_) {
         SignalBlock block;
         {
             const ProcessLimit limit(context);
@@ -272,14 +281,15 @@ std::optional<Bootstrap> Server::fork_for(const std::shared_ptr<Client>& client,
         }
         if (pid == 0) {
             block.keep();  // until settle has put the dispositions back
+            keep_known_descriptors();
             std::size_t next = 0;
-            go_ = std::move(descriptors[next++]);
             Bootstrap bootstrap;
+            bootstrap.control = std::move(descriptors[next++]);  // tells it to go on
             bootstrap.parent_pid = static_cast<std::uint32_t>(client->pid);
             bootstrap.parent = std::move(descriptors[next++]);
             bootstrap.out = std::move(descriptors[next++]);
             bootstrap.err = std::move(descriptors[next++]);
-            install_early_streams(bootstrap.err);
+            install_error_stream(std::move(bootstrap.err));  // the others are the null device here too
             if ((header.flags & has_directory) != 0) enter_directory(fd_of(descriptors[next++]));
             Launching& state = launching();
             if ((header.flags & has_lifeline) != 0) state.lifeline = std::move(descriptors[next++]);
@@ -315,18 +325,9 @@ std::optional<Bootstrap> Server::fork_for(const std::shared_ptr<Client>& client,
 
 Bootstrap serve(Bootstrap bootstrap) {
     set_process_name("mp-forkserver");
-    Handle go;
-    {
-        Server server(std::move(bootstrap));
-        bootstrap = server.run();
-        go = server.take_go();
-    }
-    // In a child now, whose copies of the server's descriptors are closed: they would hide the server's end from the client.
-    // The server may have been killed before it could reply, and the client have asked the next one for the same child:
-    // only the one whose reply arrived is told to go on.
-    char byte = 0;
-    if (retry([&] { return ::read(fd_of(go), &byte, 1); }) != 1) exit_now(0);
-    return bootstrap;
+    // In a child the server's descriptors are closed: they would hide the server's end from the client.
+    Server server(std::move(bootstrap));
+    return server.run();
 }
 
 }  // namespace multiproc::os::posix

@@ -26,7 +26,7 @@ namespace {
 std::shared_ptr<ServerConnection> knock(RawHandle door) {
     auto [requests, server_requests] = make_socket_pair(SOCK_STREAM);
     auto [statuses, server_statuses] = make_socket_pair(SOCK_STREAM);
-    const Introduction introduction{static_cast<std::int32_t>(::getpid())};
+    const Introduction introduction{static_cast<std::int32_t>(current_pid())};
     // Waits while many others knock. The server's end wakes this call, and ends the connection when it happens later.
     int error = 0;
     for (int tries = 0; tries < 1000; ++tries) {

@@ -26,7 +26,7 @@ constexpr int lowest_own = 3;  // a host may have closed its standard streams; t
 struct Registry {
     static constexpr std::size_t limit = 65536;  // higher numbers are not known, and stay open in a forked copy
 
-    explicit Registry(pid_t owner) noexcept : pid(owner) {}
+    explicit Registry(std::uint32_t owner) noexcept : pid(owner) {}
 
     void set(int fd) noexcept {
         if (static_cast<std::size_t>(fd) < limit) word(fd).fetch_or(bit(fd), std::memory_order_relaxed);
@@ -37,7 +37,7 @@ struct Registry {
     std::atomic<std::uint64_t>& word(int fd) noexcept { return words[static_cast<std::size_t>(fd) / 64]; }
     static std::uint64_t bit(int fd) noexcept { return std::uint64_t(1) << (static_cast<unsigned>(fd) % 64); }
 
-    const pid_t pid;
+    std::atomic<std::uint32_t> pid;
     std::mutex mutex;
     std::array<std::atomic<std::uint64_t>, limit / 64> words{};
     Registry* original = nullptr;  // of the process that this one is a copy of: kept reachable for leak checkers
@@ -47,8 +47,8 @@ std::atomic<Registry*> current_registry{nullptr};
 
 Registry& registry() {
     Registry* known = current_registry.load(std::memory_order_acquire);
-    const pid_t self = ::getpid();
-    while (known == nullptr || known->pid != self) {
+    const std::uint32_t self = current_pid();
+    while (known == nullptr || known->pid.load(std::memory_order_relaxed) != self) {
         auto fresh = std::make_unique<Registry>(self);
         fresh->original = known;
         if (known != nullptr) {
@@ -181,6 +181,11 @@ std::vector<int> open_descriptors() {
         if (is_open(fd)) all.push_back(fd);
     }
     return all;
+}
+
+void keep_known_descriptors() noexcept {
+    Registry* const known = current_registry.load(std::memory_order_acquire);
+    if (known != nullptr) known->pid.store(current_pid(), std::memory_order_relaxed);
 }
 
 void close_known_except(const std::vector<int>& kept) noexcept {

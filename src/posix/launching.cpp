@@ -21,12 +21,12 @@ std::atomic<Launching*> current_launching{nullptr};
 
 Launching& launching() {
     Launching* known = current_launching.load(std::memory_order_acquire);
-    if (known != nullptr && known->pid == ::getpid()) return *known;
+    if (known != nullptr && known->pid == current_pid()) return *known;
     if (known != nullptr) {
         replace_launching();  // the host forked this process and has no other thread here yet
         return *current_launching.load(std::memory_order_acquire);
     }
-    auto fresh = std::make_unique<Launching>(::getpid());
+    auto fresh = std::make_unique<Launching>(current_pid());
     if (current_launching.compare_exchange_strong(known, fresh.get(), std::memory_order_acq_rel)) {
         known = fresh.release();
     }
@@ -52,7 +52,7 @@ void replace_launching() noexcept {
         close(original->server);
         for (Launching::Server& server : original->retired) close(server);
     }
-    auto* const fresh = new Launching(::getpid());
+    auto* const fresh = new Launching(current_pid());
     fresh->original = original;
     current_launching.store(fresh, std::memory_order_release);
 }

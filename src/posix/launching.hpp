@@ -20,9 +20,9 @@ class ServerConnection;
 
 // There is one per process; a copy of the process gets a new one.
 struct Launching {
-    explicit Launching(pid_t self) noexcept : pid(self) {}
+    explicit Launching(std::uint32_t self) noexcept : pid(self) {}
 
-    const pid_t pid;
+    const std::uint32_t pid;
     Launching* original = nullptr;  // of the process that this one is a copy of: never used, never freed
 
     std::mutex mutex;  // guards what follows; not held while a process is started
@@ -83,6 +83,8 @@ Bootstrap serve(Bootstrap bootstrap);
 void enter_directory(int directory) noexcept;
 // Puts the null device in the place of standard input and output, and `err` in that of standard error.
 void install_early_streams(const Handle& err) noexcept;
+// Puts `err` in the place of standard error.
+void install_error_stream(Handle err) noexcept;
 
 // A copy of the door to the server, for a child that may use it: one that is as the server's own children are.
 Handle door_for_child();

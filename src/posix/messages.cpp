@@ -94,7 +94,8 @@ Received receive_some(int socket, void* bytes, std::size_t size, int flags) {
         if ((message.msg_flags & MSG_CTRUNC) != 0) result.error = EMFILE;
         for (const int fd : raw) {
             try {
-                result.descriptors.push_back(lock.own_and_close_on_exec(fd, "recvmsg"));
+                result.descriptors.push_back(close_on_exec != 0 ? lock.own(fd, "recvmsg")
+                                                                : lock.own_and_close_on_exec(fd, "recvmsg"));
             } catch (const std::exception&) { result.error = EMFILE; }
         }
     }

@@ -207,12 +207,19 @@ Module describe(const Segments& segments) {
 std::optional<Module> module_of(const void* address) {
     const auto segments = segments_at(reinterpret_cast<std::uintptr_t>(address));
     if (!segments) return std::nullopt;
-    return describe(*segments);
+    return segments->first ? main_module() : describe(*segments);
 }
 
-Module main_module() {
-    return describe(find_module([](const Segments& candidate) { return candidate.first; }).value());
-}
+namespace {
+
+// Found once: what is true of the executable is true in every copy of the process.
+struct MainModule {
+    Module module = describe(find_module([](const Segments& candidate) { return candidate.first; }).value());
+};
+
+}  // namespace
+
+Module main_module() { return of_this_program<MainModule>().module; }
 
 Module load_module(const std::string& path) {
     struct stat wanted {};

@@ -102,7 +102,10 @@ int start_thread(ParentWatch* parent, std::size_t stack) noexcept {
     pthread_attr_t attributes;
     ::pthread_attr_init(&attributes);
     ::pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    if (stack != 0) ::pthread_attr_setstacksize(&attributes, stack);
+    if (stack != 0) {
+        ::pthread_attr_setstacksize(&attributes, stack);
+        ::pthread_attr_setguardsize(&attributes, 0);  // it calls nothing that could need much
+    }
     pthread_t thread;
     const int error = ::pthread_create(&thread, &attributes, run, parent);
     ::pthread_attr_destroy(&attributes);
@@ -115,8 +118,8 @@ void watch_parent(Handle parent, pid_t parent_pid) {
     auto watch = std::make_unique<ParentWatch>();
     watch->end = std::move(parent);
     watch->pid = parent_pid;
-    watch->start = start_time(static_cast<std::uint32_t>(parent_pid));
     watch->exact = has_pidfds();
+    if (!watch->exact) watch->start = start_time(static_cast<std::uint32_t>(parent_pid));
     // It may have ended before this call. The handle knows; whether this process's parent is pid 1 says nothing, since
     // in a container that may be the right parent, and elsewhere orphans may go to another process.
     if (is_ready(fd_of(watch->end), 0)) die_with_parent();

@@ -38,6 +38,10 @@ void install_early_streams(const Handle& err) noexcept {
     if (err) retry([&] { return ::dup2(fd_of(err), STDERR_FILENO); });
 }
 
+void install_error_stream(Handle err) noexcept {
+    if (err) retry([&] { return ::dup2(fd_of(err), STDERR_FILENO); });
+}
+
 void set_process_name(const std::string& name) noexcept {
     const std::string shortened = name.substr(0, 15);  // Linux keeps no more
 #if defined(__linux__)
@@ -53,29 +57,28 @@ namespace {
 
 using namespace posix;
 
-void reset_signals(bool keep_hangup_ignored) noexcept {
-#if defined(NSIG)
-    constexpr int count = NSIG;
-#else
-    constexpr int count = 65;
-#endif
-    for (int number = 1; number < count; ++number) {
-        if (number == SIGKILL || number == SIGSTOP) continue;
-        struct sigaction action {};
-        if (::sigaction(number, nullptr, &action) != 0) continue;
-        if (number == SIGHUP && keep_hangup_ignored) {
-            action.sa_handler = SIG_IGN;
-        } else if (action.sa_handler == SIG_DFL) {
-            continue;
-        } else {
-            action = {};
-            action.sa_handler = SIG_DFL;
-        }
-        ::sigaction(number, &action, nullptr);
+// `changed`: those whose disposition may not be the default.
+void reset_signals(const std::vector<int>& changed, bool keep_hangup_ignored) noexcept {
+    struct sigaction action {};
+    action.sa_handler = SIG_DFL;
+    for (const int number : changed) {
+        if (number != SIGHUP || !keep_hangup_ignored) ::sigaction(number, &action, nullptr);
+    }
+    if (keep_hangup_ignored) {
+        action.sa_handler = SIG_IGN;
+        ::sigaction(SIGHUP, &action, nullptr);
     }
     sigset_t none;
     sigemptyset(&none);
     ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
+}
+
+// The server may have been killed before it could reply, and the client have asked the next one for the same child: only
+// the one whose reply arrived is told to go on. Nothing of it can be seen from outside before that.
+void await_permission(Handle& go) noexcept {
+    char byte = 0;
+    if (retry([&] { return ::read(fd_of(go), &byte, 1); }) != 1) exit_now(0);
+    go.reset();
 }
 
 void install_stream(Handle& source, int target) noexcept {
@@ -93,15 +96,17 @@ void settle(Bootstrap& bootstrap, const std::string& name) {
         ::sigaction(SIGHUP, nullptr, &hangup);
         keep_hangup_ignored = hangup.sa_handler == SIG_IGN;
     }
-    reset_signals(keep_hangup_ignored);
+    const bool is_served = !bootstrap.context.empty();  // forked by a server
+    reset_signals(is_served ? noted_signals() : changed_signals(), keep_hangup_ignored);
     watch_parent(std::move(bootstrap.parent), static_cast<pid_t>(bootstrap.parent_pid));
     // Foreign descriptors are gone already: spawn lets none through, a fork server has none, and `fork` shares the
     // program's on purpose. Here it would be too late: static initialisers may have opened this child's own.
     apply_context(bootstrap.context);
     bootstrap.context.clear();
     set_process_name(name);
-    // What main printed before this line was for nobody: it goes where stdout still leads.
-    flush_streams();
+    // What main printed before this line was for nobody: it goes where stdout still leads. A server has done that.
+    if (!is_served) flush_streams();
+    if (bootstrap.control) await_permission(bootstrap.control);
     install_stream(bootstrap.out, STDOUT_FILENO);
     install_stream(bootstrap.err, STDERR_FILENO);
 }
@@ -117,8 +122,9 @@ public:
     BrokenPipesAreErrors() noexcept {
         sigemptyset(&broken_);
         sigaddset(&broken_, SIGPIPE);
-        was_pending_ = is_pending();
         ::pthread_sigmask(SIG_BLOCK, &broken_, &before_);
+        // Where it was not blocked it cannot have been pending: it would have arrived.
+        was_pending_ = sigismember(&before_, SIGPIPE) == 1 && is_pending();
     }
     ~BrokenPipesAreErrors() {
         if (!was_pending_ && is_pending()) {

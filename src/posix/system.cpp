@@ -12,6 +12,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <memory>
 #include <thread>
 
@@ -148,6 +149,28 @@ bool is_running(std::uint32_t pid, std::uint64_t start_time) noexcept {
     if (!facts) return !(::kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH);
     return !facts->is_zombie && (start_time == 0 || facts->start == start_time);
 }
+
+#if defined(__linux__)
+// A process that has the pid later than the one that took the note started later too; so it is enough to note the present
+// moment, in the unit and on the clock of start times, which is a matter of nanoseconds.
+std::uint64_t note_life() noexcept {
+    timespec now{};
+    const long ticks = ::sysconf(_SC_CLK_TCK);
+    if (::clock_gettime(CLOCK_BOOTTIME, &now) != 0 || ticks <= 0) return start_time(current_pid());
+    const auto rate = static_cast<std::uint64_t>(ticks);
+    return static_cast<std::uint64_t>(now.tv_sec) * rate +
+           static_cast<std::uint64_t>(now.tv_nsec) * rate / 1'000'000'000;
+}
+
+bool is_still_running(std::uint32_t pid, std::uint64_t life) noexcept {
+    if (!is_running(pid, 0)) return false;
+    const auto facts = facts_of(pid);
+    return !facts || life == 0 || facts->start <= life;
+}
+#else
+std::uint64_t note_life() noexcept { return start_time(current_pid()); }
+bool is_still_running(std::uint32_t pid, std::uint64_t life) noexcept { return is_running(pid, life); }
+#endif
 
 std::size_t thread_count() {
 #if defined(__linux__)

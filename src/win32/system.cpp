@@ -65,6 +65,9 @@ bool is_running(std::uint32_t pid, std::uint64_t start_time) noexcept {
            WaitForSingleObject(native(process.raw()), 0) == WAIT_TIMEOUT;
 }
 
+std::uint64_t note_life() noexcept { return start_time(current_pid()); }
+bool is_still_running(std::uint32_t pid, std::uint64_t life) noexcept { return is_running(pid, life); }
+
 std::size_t thread_count() {
     // The process argument of a thread snapshot is ignored: it always has the threads of all processes.
     const Handle snapshot = own_or_throw(CreateToolhelp32Snapshot(TH32CS_SNAPTHREAD, 0), "cannot list the threads");
