@@ -5,7 +5,9 @@
 
 #include "win32/api.hpp"
 
-#include <tlhelp32.h>  // needs what windows.h declares
+#define PSAPI_VERSION 2  // its functions are in kernel32.dll, so that no further library has to be linked
+#include <psapi.h>
+#include <tlhelp32.h>  // these need what windows.h declares
 
 #if __has_include(<cxxabi.h>)
 #include <cxxabi.h>
