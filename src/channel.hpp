@@ -57,10 +57,11 @@ struct StartInfo {
     std::string parent_name;
     bool daemon = false;
     StartMethod start_method = StartMethod::automatic;  // for its own children
-    std::string executable_build;    // empty: the child is meant to be another executable (set_executable)
-    std::string executable_path;     // of the parent, where it differs from the child's
-    std::uint32_t threads = 0;       // share of the processors; 0: all
-    std::uint64_t memory_limit = 0;  // bytes; 0: none
+    std::string executable_build;        // empty: the child is meant to be another executable (set_executable)
+    std::string executable_path;         // of the parent, where it differs from the child's
+    std::uint32_t threads = 0;           // share of the processors; 0: all
+    std::uint32_t thread_variables = 0;  // see given_thread_variables
+    std::uint64_t memory_limit = 0;      // bytes; 0: none
 };
 
 struct ChannelSizes {

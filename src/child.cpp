@@ -10,6 +10,7 @@
 #include "process_info.hpp"
 #include "reentry.hpp"
 #include "runtime.hpp"
+#include "worker_limits.hpp"
 
 namespace multiproc {
 namespace {
@@ -21,6 +22,7 @@ StartInfo start_info(const ChildOptions& options) {
     info.daemon = options.daemon;
     info.start_method = get_start_method();
     info.threads = options.threads;
+    info.thread_variables = given_thread_variables();
     info.memory_limit = options.memory_limit;
     if (!has_foreign_executable()) info.executable_build = os::main_module().build_id;
     return info;

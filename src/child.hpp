@@ -69,7 +69,7 @@ public:
     // Writes the call into the ring and wakes the child if it sleeps; its position in the ring, or nothing if the ring
     // has no room now. Throws std::system_error if the arguments' segment cannot be handed over: the child has ended.
     std::optional<std::uint64_t> send(const CallMessage& message);
-    // Takes back the last call that was sent, which is at `position`. False if the worker has begun it.
+    // Takes back the call at `position` and what was sent behind it. False if the worker has begun it.
     bool take_back(std::uint64_t position) noexcept;
     // The watched call that it runs, or ran last, and since when.
     struct Running {

@@ -168,7 +168,7 @@ void run_child_main(ChildEnd end, const StartInfo& info) {
     const ControlBlock& control = end.channel.control();
     set_process_info({info.name, os::current_pid(), info.daemon}, {info.parent_name, control.parent_pid, false});
     set_start_method(info.start_method);
-    apply_worker_limits(info.threads, info.memory_limit);
+    apply_worker_limits(info.threads, info.thread_variables, info.memory_limit);
     ChildLoop loop(std::move(end));
     loop.channel().set_phase(Phase::running);
     if (control.role == Role::process) run_process(loop, info.name);

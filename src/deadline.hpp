@@ -7,11 +7,16 @@
 
 namespace multiproc {
 
+// `start + timeout`, or never if that is too far away to be reached.
+inline os::Deadline deadline_from(os::Clock::time_point start, std::chrono::nanoseconds timeout) noexcept {
+    return timeout < os::never - start ? start + timeout : os::never;
+}
+
 // Now, for a zero or negative timeout; never, for one that is too long to be reached.
 inline os::Deadline deadline_after(std::chrono::nanoseconds timeout) noexcept {
     const os::Deadline now = os::Clock::now();
     if (timeout <= std::chrono::nanoseconds::zero()) return now;
-    return timeout < os::never - now ? now + timeout : os::never;
+    return deadline_from(now, timeout);
 }
 
 }  // namespace multiproc

@@ -3,10 +3,14 @@
 
 #include <multiproc/errors.hpp>
 
+#include "deadline.hpp"
 #include "pool_engine.hpp"
 
 namespace multiproc::detail {
 namespace {
+
+// How often, at most, one looks whether a task with a short timeout has begun.
+constexpr std::chrono::nanoseconds shortest_look = std::chrono::milliseconds(1);
 
 bool involves(const ItemBlock& block, const Batch& batch, std::uint32_t received, const CallState& call) noexcept {
     if (block.call) return block.call.get() == &call;
@@ -138,6 +142,7 @@ Progress PoolEngine::progress_of(const CallDetails& details) {
 bool PoolEngine::cancel(CallState& call) {
     if (call.is_done() || !is_ours()) return false;
     const std::lock_guard lock(mutex_);
+    pump();  // what a worker has finished is not run any more, though nobody has looked yet
     if (call.is_done()) return false;
     call.fail(maker_of(CancelledError("multiproc: the task was cancelled")));
     call_done(call);
@@ -154,29 +159,56 @@ bool PoolEngine::take_back_call(Worker& worker, const CallState& call) {
         return involves(*dispatch.batch.block, dispatch.batch, dispatch.received, call);
     };
     while (std::ranges::any_of(worker.in_flight, has_it) && take_back_last(worker)) {}
+    if (worker.is_stopping && !worker.is_told_to_stop) retire(worker);
     return !worker.in_flight.empty() && has_it(worker.in_flight.front());
 }
 
-// What comes back is dropped when its turn comes. A worker that runs the call is ended; one that runs another task of
-// the same message is looked at again later.
+// What comes back is dropped when its turn comes. A worker that runs the call is ended; one that runs a message of
+// several tasks, the call among them, is looked at again later.
 void PoolEngine::drop_call(Worker& worker, const CallState& call) {
-    if (!take_back_call(worker, call)) return;
-    const Dispatch& running = worker.in_flight.front();
-    if (running.batch.count == 1 || running.batch.block->call || runs_cancelled_task(worker)) {
-        worker.child->signal(os::Signal::kill);
-    } else {
-        watch_imbalance();
+    while (take_back_call(worker, call)) {
+        const Dispatch& running = worker.in_flight.front();
+        if (running.batch.count != 1 && running.batch.block->is_shared()) return watch_imbalance();
+        if (condemn(worker)) return;
     }
 }
 
-// Whether the single task that the worker is at was cancelled.
-bool PoolEngine::runs_cancelled_task(Worker& worker) {
+// Kills a worker for the sake of the task that it runs. False if it has finished that, which is then known.
+bool PoolEngine::condemn(Worker& worker) {
+    if (worker.is_condemned) return true;
+    const std::uint64_t id = worker.in_flight.front().id;
+    // It must not begin with another task before the signal reaches it: that one would die for nothing.
+    if (worker.in_flight.size() > 1 && !worker.child->take_back(worker.in_flight[1].position)) drain(worker);
+    if (worker.in_flight.empty() || worker.in_flight.front().id != id) return false;
+    worker.is_condemned = true;
+    worker.child->signal(os::Signal::kill);
+    return true;
+}
+
+// Which item of its first message the worker is at.
+std::uint32_t PoolEngine::item_at(Worker& worker) {
     const Dispatch& running = worker.in_flight.front();
-    if (running.batch.block->call) return running.batch.block->call->is_done();
     const ResultMessage done = read_unfinished_record(*worker.child);
-    std::uint32_t item = running.received;
-    if (done.id == running.id && done.first == running.received) item += done.count;
-    return item < running.batch.count && running.batch.block->call_of(running.batch.first + item).is_done();
+    const bool is_behind = done.id == running.id && done.first == running.received;
+    return std::min(running.received + (is_behind ? done.count : 0), running.batch.count);
+}
+
+// Several single tasks may share a message, and a worker that runs a cancelled one of them is ended. Not before it has
+// been at that task for two looks: by then it is unlikely to come to the next one while the signal is on its way.
+// Whether there is reason to look again.
+bool PoolEngine::end_cancelled_task(Worker& worker) {
+    const Dispatch& running = worker.in_flight.front();
+    if (running.batch.block->call || worker.is_condemned) return false;
+    const std::uint32_t item = item_at(worker);
+    const bool is_same = worker.is_slow && worker.seen_item == item;
+    worker.seen_item = item;
+    const auto is_cancelled = [&](std::uint32_t i) {
+        return running.batch.block->call_of(running.batch.first + i).is_done();
+    };
+    if (item < running.batch.count && is_same && is_cancelled(item)) return !condemn(worker);
+    for (std::uint32_t i = item; i < running.batch.count; ++i)
+        if (is_cancelled(i)) return true;
+    return false;
 }
 
 // Ends tasks that take longer than they may; when to look again.
@@ -184,23 +216,34 @@ os::Deadline PoolEngine::check_timeouts() {
     if (watched_ == 0) return os::never;
     const os::Clock::time_point now = os::Clock::now();
     os::Deadline next = os::never;
+    bool has_finished = false;
     for (const auto& worker : workers_) {
-        if (worker->in_flight.empty() || worker->verdict) continue;
-        const Dispatch& front = worker->in_flight.front();
-        const CallState& call = front.batch.block->call_of(front.batch.first);
-        const std::chrono::nanoseconds timeout = call.options().timeout;
-        if (timeout.count() == 0) continue;
+        if (worker->is_condemned || worker->is_broken) continue;
         const Child::Running running = worker->child->running();
-        // Until it has begun, its time cannot be over before a whole timeout from now.
-        const os::Deadline end = (running.id == front.id ? running.since : now) + timeout;
-        if (end > now) {
-            next = std::min(next, end);
-            continue;
+        const CallState* overdue = nullptr;
+        for (const Dispatch& dispatch : worker->in_flight) {
+            const CallState& call = dispatch.batch.block->call_of(dispatch.batch.first + dispatch.received);
+            const std::chrono::nanoseconds timeout = call.options().timeout;
+            if (timeout.count() == 0) continue;
+            // Nobody tells when a task begins, but its time cannot be over before a whole timeout from now.
+            const bool is_running = running.id == dispatch.id;
+            const os::Deadline end = is_running ? deadline_from(running.since, timeout)
+                                                : deadline_from(now, std::max(timeout, shortest_look));
+            if (end <= now) overdue = &call;
+            if (end > now) next = std::min(next, end);
         }
-        worker->verdict = maker_of(TimeoutError("multiproc: " + call.task().name + " took longer than its timeout"));
-        worker->child->signal(os::Signal::kill);
+        if (overdue == nullptr) continue;
+        const std::string& name = overdue->task().name;
+        drain(*worker);  // it may have finished in time, and nobody has looked
+        if (!worker->in_flight.empty() && worker->in_flight.front().id == running.id && condemn(*worker)) {
+            worker->verdict = maker_of(TimeoutError("multiproc: " + name + " took longer than its timeout"));
+        } else {
+            has_finished = true;
+        }
     }
-    return next;
+    if (!has_finished) return next;
+    feed();
+    return now;  // to look at what comes next
 }
 
 }  // namespace multiproc::detail

@@ -54,6 +54,7 @@ bool PoolEngine::sleep_until_changed(std::unique_lock<std::mutex>& lock, os::Dea
 void PoolEngine::tell_changed() noexcept {
     if (sleepers_ != 0) changed_.notify_all();
     if (waiter_asleep_) doorbell_.wake_waiter();
+    has_changed_ = true;  // for a waiter that spins
 }
 
 // A pool that was not started yet has nothing that belongs to a process, so a copy of the process may use its copy: that

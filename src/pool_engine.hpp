@@ -116,6 +116,7 @@ private:
         std::uint32_t received = 0;  // items with a result
         std::uint32_t attempts = 0;  // how often a worker has died with the item behind those
         double expected = 0;         // nanoseconds, guessed
+        std::size_t bytes = 0;       // of arguments
     };
     struct Worker {
         std::uint64_t serial = 0;
@@ -131,11 +132,13 @@ private:
         bool is_finalizing = false;      // ... its finalizer is in its ring...
         bool is_told_to_stop = false;    // ... and the word to leave
         bool is_broken = false;          // sent nonsense, is being killed
-        ErrorMaker verdict;              // why it is being killed, if that is its task's fault
+        bool is_condemned = false;       // is being killed, with the task it runs...
+        ErrorMaker verdict;              // ... which fails with this, if not with that death
         bool is_slow = false;            // has run the same message for a while...
-        std::uint64_t seen_running = 0;  // ... this one
+        std::uint64_t seen_running = 0;  // ... this one...
+        std::uint32_t seen_item = 0;     // ... and was at this item of it
 
-        bool is_usable() const noexcept { return !is_stopping && !is_broken && !child->has_exited(); }
+        bool is_usable() const noexcept { return !is_stopping && !is_broken && !is_condemned && !child->has_exited(); }
     };
 
     // pool_engine.cpp
@@ -194,7 +197,9 @@ private:
     void post(Continuation continuation);
     bool take_back_call(Worker& worker, const CallState& call);
     void drop_call(Worker& worker, const CallState& call);
-    static bool runs_cancelled_task(Worker& worker);
+    bool condemn(Worker& worker);
+    static std::uint32_t item_at(Worker& worker);
+    bool end_cancelled_task(Worker& worker);
     os::Deadline check_timeouts();
 
     // pool_feed.cpp: who gets what
@@ -206,6 +211,7 @@ private:
     bool skip_finished(Batch& batch);
     std::uint32_t chunk_of(const Batch& batch) const;
     std::uint32_t flags_of(const Batch& batch, std::uint32_t count) const noexcept;
+    static bool is_internal(const Dispatch& dispatch) noexcept;
     bool take_back_last(Worker& worker);
     void watch_imbalance() noexcept;
     void look_at_imbalance();
@@ -265,6 +271,7 @@ private:
     bool waiter_present_ = false;  // a thread has the waiter's place
     bool waiter_asleep_ = false;   //   and sleeps, or is about to
     bool is_spinning_ = false;     //   or looks at these places, without the mutex
+    bool has_changed_ = false;     //   until something has changed, which it will see when it takes the mutex
     std::vector<const RecordWord*> looked_at_;
     bool service_stop_ = false;
     bool service_asleep_ = false;

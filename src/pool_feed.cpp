@@ -3,6 +3,7 @@
 #include <cmath>
 #include <system_error>
 
+#include "deadline.hpp"
 #include "pool_engine.hpp"
 
 namespace multiproc::detail {
@@ -181,15 +182,17 @@ bool PoolEngine::dispatch(Worker& worker, Batch& batch) {
     sent.id = next_id_++;
     sent.position = *position;
     sent.end = worker.child->tasks().bottom();
+    sent.bytes = message.items.size();
     sent.expected = block.stats != nullptr ? block.stats->nanoseconds_per_item * count : 0;
     worker.ahead += sent.expected;
     sent.batch = batch.take(count, end);
+    sent.attempts = sent.batch.attempts;  // still so if this worker dies before it comes to them
     worker.in_flight.push_back(std::move(sent));
     if (internal) return true;
     ++worker.tally.messages;
     worker.tally.bytes_sent += message.items.size();
     if ((message.flags & CallRecord::watched) != 0 && call.options().timeout.count() != 0 &&
-        os::Clock::now() + call.options().timeout < service_deadline_)
+        deadline_after(call.options().timeout) < service_deadline_)
         doorbell_.wake_service();
     worker.assigned += count;
     if (CallDetails* details = call.details(); block.call && details != nullptr) {
@@ -200,16 +203,27 @@ bool PoolEngine::dispatch(Worker& worker, Batch& batch) {
     return true;
 }
 
+bool PoolEngine::is_internal(const Dispatch& dispatch) noexcept {
+    return dispatch.batch.block->call_of(dispatch.batch.first + dispatch.received).is_internal();
+}
+
 // Takes the last dispatch out of the worker's ring again, to the front of the queue. False if there is none that it has
 // not begun.
 bool PoolEngine::take_back_last(Worker& worker) {
-    if (worker.in_flight.empty() || worker.is_stopping) return false;
-    Dispatch& last = worker.in_flight.back();
+    // With the last task of a worker that is to leave go its finalizer and the word to leave; `retire` sends them again.
+    std::size_t tasks = worker.in_flight.size();
+    if (worker.is_finalizing && tasks != 0 && is_internal(worker.in_flight.back())) --tasks;
+    if (tasks == 0) return false;
+    Dispatch& last = worker.in_flight[tasks - 1];
     const ItemBlock& block = *last.batch.block;
-    if (block.is_spilled() || last.received != 0 || block.call_of(last.batch.first).is_internal()) return false;
+    if (block.is_spilled() || last.received != 0 || is_internal(last)) return false;
     if (!worker.child->take_back(last.position)) return false;
+    worker.is_finalizing = worker.is_told_to_stop = false;
+    worker.in_flight.resize(tasks);
     worker.ahead -= last.expected;
     worker.assigned -= last.batch.count;
+    --worker.tally.messages;
+    worker.tally.bytes_sent -= last.bytes;
     if (block.call) block.call->details()->waiting += last.batch.count;
     pending_.push_front(std::move(last.batch));
     worker.in_flight.pop_back();
@@ -223,8 +237,9 @@ void PoolEngine::rebalance() {
     if (std::ranges::none_of(workers_, [](const auto& worker) { return worker->in_flight.size() > 1; })) return;
     for (const auto& idle : workers_) {
         if (!idle->in_flight.empty() || !idle->is_usable()) continue;
-        const auto busiest = std::ranges::max_element(
-            workers_, {}, [](const auto& worker) { return worker->is_broken ? 0 : worker->in_flight.size(); });
+        const auto busiest = std::ranges::max_element(workers_, {}, [](const auto& worker) {
+            return worker->is_broken || worker->is_condemned ? 0 : worker->in_flight.size();
+        });
         Worker& busy = **busiest;
         const std::size_t movable = busy.in_flight.size();
         if (movable < 2) return;  // the first one is running, or about to
@@ -232,6 +247,7 @@ void PoolEngine::rebalance() {
         if (busy.ahead > 0 && busy.ahead < movable_nanoseconds && !busy.is_slow) return watch_imbalance();
         for (std::size_t moved = 0; moved < movable / 2; ++moved)
             if (!take_back_last(busy)) break;
+        if (busy.is_stopping && !busy.is_told_to_stop) retire(busy);
         if (pending_.empty()) return;
         while (!pending_.empty()) {
             if (!dispatch(*idle, pending_.front())) break;
@@ -252,16 +268,17 @@ void PoolEngine::watch_imbalance() noexcept {
 void PoolEngine::look_at_imbalance() {
     imbalance_ = false;
     bool busy = false;
+    bool again = false;
     for (const auto& worker : workers_) {
         const std::uint64_t running = worker->in_flight.empty() ? 0 : worker->in_flight.front().id;
         worker->is_slow = running != 0 && running == worker->seen_running;
-        if (worker->is_slow && runs_cancelled_task(*worker)) worker->child->signal(os::Signal::kill);
+        if (running != 0) again = end_cancelled_task(*worker) || again;
         worker->seen_running = running;
         busy = busy || running != 0;
     }
     may_be_idle_ = true;
     feed();
-    imbalance_ = imbalance_ || (busy && !pending_.empty());
+    imbalance_ = imbalance_ || again || (busy && !pending_.empty());
 }
 
 }  // namespace multiproc::detail

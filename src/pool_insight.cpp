@@ -14,11 +14,12 @@ void PoolEngine::note_finished(Worker& worker, const Dispatch& dispatch, const R
     tally.failures += message.is_error ? 1 : 0;
     tally.bytes_received += message.size;
     if (dispatch.received + message.count != dispatch.batch.count) return;
-    if (message.nanoseconds == 0) {
+    if (message.begun == 0) {  // it was not timed
         tally.running += std::chrono::nanoseconds(static_cast<std::int64_t>(dispatch.expected));
         return;
     }
-    block.stats->learn(static_cast<double>(message.nanoseconds) / dispatch.batch.count);
+    // A quick task may begin and end in the same tick of a coarse clock; zero would mean that nothing is known.
+    block.stats->learn(static_cast<double>(std::max<std::uint64_t>(message.nanoseconds, 1)) / dispatch.batch.count);
     tally.running += std::chrono::nanoseconds(static_cast<std::int64_t>(message.nanoseconds));
     if (trace_) trace_->add_task(worker.serial, *block.task, message.begun, message.nanoseconds, message.is_error);
 }
@@ -29,12 +30,14 @@ void PoolEngine::note_failed(Worker& worker, const Dispatch& dispatch, std::uint
     worker.tally.failures += count;
     if (!trace_) return;
     const Child::Running running = worker.child->running();
-    if (running.id != dispatch.id) return;
+    const os::Clock::time_point now = os::Clock::now();
+    // It may have died between taking the task and saying so.
+    const os::Clock::time_point begun = running.id == dispatch.id ? running.since : now;
     using std::chrono::duration_cast, std::chrono::nanoseconds;
-    trace_->add_task(worker.serial, *dispatch.batch.block->task,
-                     static_cast<std::uint64_t>(duration_cast<nanoseconds>(running.since.time_since_epoch()).count()),
-                     static_cast<std::uint64_t>(duration_cast<nanoseconds>(os::Clock::now() - running.since).count()),
-                     true);
+    trace_->add_task(
+        worker.serial, *dispatch.batch.block->task,
+        static_cast<std::uint64_t>(duration_cast<nanoseconds>(begun.time_since_epoch()).count()),
+        static_cast<std::uint64_t>(std::max(duration_cast<nanoseconds>(now - begun), nanoseconds(0)).count()), true);
 }
 
 void PoolEngine::note_gone(const Worker& worker) {

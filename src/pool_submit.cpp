@@ -142,7 +142,7 @@ void PoolEngine::after_submission(std::unique_lock<std::mutex>& lock) {
     if (++pending_items_ >= singles_per_look) {
         pending_items_ = 0;
         pump();
-    } else if (may_be_idle_ || pending_.size() > 1) {
+    } else if (may_be_idle_ || pending_.size() > 1 || (is_on_demand() && workers_.size() < size_)) {
         feed();
     }
     brief_service();

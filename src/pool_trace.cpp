@@ -48,7 +48,7 @@ PoolTrace::PoolTrace(std::string path)
     : path_(std::move(path)),
       start_(static_cast<std::uint64_t>(
           std::chrono::duration_cast<std::chrono::nanoseconds>(os::Clock::now().time_since_epoch()).count())) {
-    open(path_);
+    write();  // valid at any time, also if the pool is never started
 }
 
 void PoolTrace::add_worker(std::uint64_t serial, const std::string& name, std::uint32_t pid) {

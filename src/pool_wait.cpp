@@ -56,6 +56,7 @@ bool PoolEngine::wait(CallState& call, os::Deadline deadline, const std::atomic<
     if (call.is_done()) return true;
     require_ours();
     std::unique_lock lock(mutex_);
+    if (is_past(deadline)) pump();  // who only asks gets what is there, though nobody was told of it
     wait_until(lock, deadline, call.is_map() ? DoorbellPage::waiter_low : DoorbellPage::waiter,
                [&] { return call.is_done() || (stopped != nullptr && stopped->load()); });
     return call.is_done();
@@ -98,6 +99,7 @@ bool PoolEngine::spin_for_news(std::unique_lock<std::mutex>& lock, std::uint32_t
     looked_at_.clear();
     for (const auto& worker : workers_)
         if (!worker->is_broken) looked_at_.push_back(&worker->child->results().next_word());
+    has_changed_ = false;
     is_spinning_ = true;  // the memory looked at stays mapped
     lock.unlock();
     const auto found = [&] {
@@ -120,7 +122,7 @@ bool PoolEngine::spin_for_news(std::unique_lock<std::mutex>& lock, std::uint32_t
     lock.lock();
     is_spinning_ = false;
     graves_.clear();
-    return is_found;
+    return is_found || has_changed_;
 }
 
 std::size_t PoolEngine::busy_workers() const noexcept {

@@ -124,7 +124,7 @@ void PoolEngine::bury(Worker& worker) {
         if (!may_retry(worker)) fail_running(worker);
     }
     requeue(worker);
-    if (!is_ready && !worker.is_stopping) note_failed_start(worker);
+    if (!is_ready && !worker.is_stopping && !worker.is_condemned) note_failed_start(worker);
 }
 
 // The item that a dead worker was running has that death as its result.
@@ -149,12 +149,14 @@ void PoolEngine::fail_running(Worker& worker) {
 
 // Whether the task that a dead worker was running is to be tried again, and then counts the attempt.
 bool PoolEngine::may_retry(Worker& worker) {
-    if (worker.in_flight.empty() || worker.is_broken || worker.verdict) return false;
+    if (worker.in_flight.empty() || worker.is_broken || worker.is_condemned) return false;
     Dispatch& running = worker.in_flight.front();
     const CallState& call = running.batch.block->call_of(running.batch.first + running.received);
     if (call.is_internal() || call.is_done() || !worker.child->tasks().is_claimed(running.position)) return false;
-    running.attempts = running.received == 0 ? running.batch.attempts + 1 : 1;
-    return running.attempts <= static_cast<std::uint64_t>(call.options().retries.value());
+    const std::uint32_t attempts = running.received == 0 ? running.batch.attempts + 1 : 1;
+    if (attempts > static_cast<std::uint64_t>(call.options().retries.value())) return false;
+    running.attempts = attempts;
+    return true;
 }
 
 // Puts what has no result back to the front of the queue, in its old order.
@@ -279,6 +281,7 @@ void PoolEngine::break_pool(const std::string& why) {
 // Tells a worker to leave when it has done what it has. If its ring is full now, the next pump goes on with that.
 void PoolEngine::retire(Worker& worker) {
     worker.is_stopping = true;
+    if (worker.is_condemned) return;
     if (settings_.finalizer && !worker.is_finalizing) {
         Batch batch = internal_batch(settings_.finalizer);
         worker.is_finalizing = dispatch(worker, batch);

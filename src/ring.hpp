@@ -160,7 +160,8 @@ public:
     }
     std::uint64_t bottom() const noexcept { return bottom_; }
 
-    // Takes back the last record that was pushed, which begins at `position`. False if the worker has claimed it.
+    // Takes back the record that begins at `position`, and those behind it, which the worker has not come to either then.
+    // False if it has claimed it.
     bool take_back(std::uint64_t position) noexcept {
         RecordWord& word = ring_.word(position);
         std::uint64_t seen = word.load(std::memory_order_relaxed);

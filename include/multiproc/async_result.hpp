@@ -118,7 +118,9 @@ public:
     bool successful() const { return call_.successful(); }
 
     /// Gives the task up; its result is CancelledError then. One that no worker has begun never runs; a worker that runs
-    /// it is killed and replaced, and no other task suffers. Returns false if the result or error was there already.
+    /// it is killed and replaced, and no other task suffers. (Small tasks of one function may travel in one message, which
+    /// a worker begins as a whole: one of these may begin yet, and is ended within some milliseconds.) Returns false if
+    /// the result or error was there already.
     bool cancel() const { return call_.cancel(); }
 
     /// Has `f` called once when the result or error is there, with this result or, if `f` takes no argument, without.

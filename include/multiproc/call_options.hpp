@@ -44,7 +44,7 @@ struct Progress {
 /// What can be chosen for a call: `pool.with({.timeout = 2s, .retries = 1}).map(f, xs)`.
 struct CallOptions {
     /// A task that runs longer fails with TimeoutError; its worker is killed and replaced, whatever it does with signals.
-    /// The time begins when a worker begins with the task. Zero: no limit.
+    /// The time begins when a worker begins with the task. It is not tried again. Of a map: for each item. Zero: no limit.
     std::chrono::nanoseconds timeout{0};
     /// How often a task is tried again when its worker died with it. Never one that has thrown or returned.
     Count retries = 0;

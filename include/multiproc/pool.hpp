@@ -77,7 +77,7 @@ struct PoolOptions {
     std::chrono::nanoseconds idle_timeout{0};
     /// Bytes of memory that each worker may have; 0: no limit. What a task asks for beyond that fails, as std::bad_alloc
     /// or with the worker's death, and costs that task. On POSIX its address space is counted (RLIMIT_AS), so give it
-    /// room for the program itself; on Windows what it has committed.
+    /// room for the program itself (not every system keeps to that limit); on Windows what it has committed.
     Count memory_limit = 0;
     /// Tell OpenMP, BLAS and their like in the workers to use only a worker's share of the processors, unless the
     /// environment says how many threads they use. A pool made in a worker has that many workers by default, too.

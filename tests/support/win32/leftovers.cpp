@@ -39,7 +39,7 @@ std::size_t open_handles() {
     return found;
 }
 
-std::size_t kept_handles_per_sleeper() { return 2; }
+std::size_t kept_handles_per_sleeper() { return 3; }
 
 std::vector<std::uint32_t> descendants() {
     const std::map<std::uint32_t, std::uint32_t> all = all_processes();
