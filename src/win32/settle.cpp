@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <io.h>
 
+#include "streams.hpp"
 #include "win32/bootstrap.hpp"
 #include "win32/crt.hpp"
 #include "win32/parent.hpp"
@@ -49,14 +50,6 @@ void install_stream(Handle handle, DWORD id, std::FILE* file, int descriptor) {
     if (file == stderr) std::setvbuf(file, nullptr, _IONBF, 0);
     // The C runtime tells the system by itself only in programs with a console.
     SetStdHandle(id, native(_get_osfhandle(descriptor)));
-}
-
-template <class Stream>
-void flush(Stream& stream) noexcept {
-    try {
-        stream.flush();
-    } catch (...) {  // the program may have asked for exceptions from it
-    }
 }
 
 LPTOP_LEVEL_EXCEPTION_FILTER previous_filter = nullptr;
@@ -143,9 +136,7 @@ bool are_threads_ended() noexcept {
 
 void flush_streams() noexcept {
     const BadDescriptorsAreErrors guard;
-    // Not every open file: a thread that waits for input in one of them holds its lock.
-    for (std::ostream* stream : {&std::cout, &std::cerr, &std::clog}) flush(*stream);
-    for (std::wostream* stream : {&std::wcout, &std::wcerr, &std::wclog}) flush(*stream);
+    flush_iostreams();
     std::fflush(stdout);
     std::fflush(stderr);
 }
