@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -85,6 +86,15 @@ void expect_closed(std::ostream& out, const char* what, F f) {
 extern "C" const char* __asan_default_options() { return "detect_leaks=0"; }
 
 namespace {
+
+// What such a host does is a race with whoever uses the descriptor, and ThreadSanitizer says so unless it cannot see it.
+void close_behind_everybodys_back(int fd) {
+#if defined(__linux__)
+    ::syscall(SYS_close, fd);
+#else
+    ::close(fd);
+#endif
+}
 
 // The host makes a copy of itself while children run.
 void fork_by_hand(std::ostream& out, const std::string& path) {
@@ -170,7 +180,7 @@ int main(int argc, char** argv) {
     if (mode == "breaks_stderr") {
         int ends[2];
         if (::pipe(ends) != 0 || ::dup2(ends[1], STDERR_FILENO) < 0) return 3;
-        for (const int end : ends) ::close(end);
+        for (const int end : ends) close_behind_everybodys_back(end);
     } else if (mode == "ignores_sigchld") {
         ::signal(SIGCHLD, SIG_IGN);
     } else if (mode == "reaps_all") {
@@ -182,7 +192,7 @@ int main(int argc, char** argv) {
         });
     } else if (mode == "closed_all") {
         out.close();  // so that it gets none of these numbers
-        for (int fd = 0; fd < 64; ++fd) ::close(fd);
+        for (int fd = 0; fd < 64; ++fd) close_behind_everybodys_back(fd);
         // The file is opened again once the library has run.
         run_all(out);
         std::ofstream again(path, std::ios::app);
@@ -192,7 +202,7 @@ int main(int argc, char** argv) {
         out.close();
         std::ostringstream found;
         disturb_while_children_run(found, path, [] {
-            for (int fd = 3; fd < 256; ++fd) ::close(fd);
+            for (int fd = 3; fd < 256; ++fd) close_behind_everybodys_back(fd);
         });
         std::ofstream(path, std::ios::app) << found.str();
         std::_Exit(0);  // objects that own closed descriptors are not to close those that have their numbers now
