@@ -12,6 +12,8 @@ namespace {
 constexpr ChannelSizes ring_sizes{256 * 1024, 256 * 1024};
 // So many workers in a row that end before they are ready break the pool.
 constexpr std::size_t failed_starts_limit = 3;
+// So do so many that were ready and ended before they did anything, while tasks were waiting for them.
+constexpr std::size_t idle_deaths_limit = 20;
 
 }  // namespace
 
@@ -119,11 +121,20 @@ void PoolEngine::bury(Worker& worker) {
     const Phase phase = worker.child->phase();
     const bool has_arrived = phase != Phase::launched && phase != Phase::wrong_build;
     const bool is_ready = worker.is_initialised || (!settings_.initializer && has_arrived);
+    bool has_run = worker.is_stopping || worker.is_condemned;
     if (is_ready) {
         failed_starts_ = 0;
-        if (!may_retry(worker)) fail_running(worker);
+        if (may_retry(worker)) {
+            has_run = true;
+        } else {
+            fail_running(worker);
+        }
     }
+    has_run = has_run || worker.tally.tasks != 0;
+    idle_deaths_ = has_run || outstanding_ == 0 ? 0 : idle_deaths_ + 1;
     requeue(worker);
+    if (idle_deaths_ >= idle_deaths_limit)
+        break_pool("its workers end before they run anything; the last one " + to_string(worker.child->status()));
     if (!is_ready && !worker.is_stopping && !worker.is_condemned) note_failed_start(worker);
 }
 

@@ -661,4 +661,11 @@ TEST_F(PoolOptionsPerCall, UseAfterCloseAndTerminateIsAnError) {
     EXPECT_THROW(moved.with({}), mp::ClosedError);  // NOLINT(bugprone-use-after-move)
 }
 
+// Even a task that kills every worker it meets is only its own problem.
+TEST_F(PoolOptionsPerCall, ManyRetriesDoNotBreakThePool) {
+    mp::Pool pool(1);
+    EXPECT_THROW(pool.with({.retries = 30}).apply(&mp::test::die, mp::test::Death::kill), mp::WorkerDied);
+    EXPECT_EQ(pool.apply([](int x) { return x + 1; }, 1), 2);
+}
+
 }  // namespace
