@@ -22,6 +22,8 @@ namespace multiproc::os {
 
 namespace {
 
+constexpr int most_broken_starts = 3;
+
 // Closing the last handle of this job ends what is in it, so no child survives this process, however that ended. What a
 // child starts is in it as well, unless it asks for CREATE_BREAKAWAY_FROM_JOB. Never closed by us: a program that ends
 // leaves no children behind that it did not wait for.
@@ -167,7 +169,8 @@ PROCESS_INFORMATION create_process(const Launch& request, const std::string& exe
     // In a job from its first instruction on: between a start and a later assignment this process could die. A system
     // that does not let it into a job (one that is limited in a way that allows no nesting) starts it without; then
     // only the thread that `settle` starts watches this process.
-    for (const bool in_job : {true, false}) {
+    bool in_job = true;
+    for (int failures = 0;;) {
         Attributes attributes(in_job ? 2 : 1);
         attributes.set(PROC_THREAD_ATTRIBUTE_HANDLE_LIST, inheritance.values().data(), inheritance.values().size());
         if (in_job) attributes.set(PROC_THREAD_ATTRIBUTE_JOB_LIST, &job, 1);
@@ -182,9 +185,14 @@ PROCESS_INFORMATION create_process(const Launch& request, const std::string& exe
         }
         const DWORD error = GetLastError();
         const bool may_be_the_job = error == ERROR_ACCESS_DENIED || error == ERROR_NOT_SUPPORTED;
-        if (!in_job || !may_be_the_job) throw_system_error("cannot start " + executable, error);
+        if (in_job && may_be_the_job) {
+            in_job = false;
+        } else if (error != ERROR_INTERNAL_ERROR || ++failures == most_broken_starts) {
+            // The exception: the system began to make the process and gave it up, as Wine does now and then when many
+            // start at once. Then there is none, and it can be tried again.
+            throw_system_error("cannot start " + executable, error);
+        }
     }
-    throw std::logic_error("the last attempt to start a process neither succeeded nor failed");
 }
 
 }  // namespace
