@@ -98,10 +98,11 @@ void set_environment(const std::vector<std::string>& entries) {
     // getenv of the program go on with it.
     std::size_t bytes = 0;
     for (const std::string& entry : entries) bytes += entry.size() + 1;
-    static char* text = nullptr;  // static: reachable for leak checkers
-    static char** table = nullptr;
-    text = new char[bytes + 1];
-    table = new char*[entries.size() + 1];
+    char* const text = new char[bytes + 1];
+    char** const table = new char*[entries.size() + 1];
+    // Reachable for leak checkers, also when setenv has made another table. Volatile, since nobody reads it.
+    static char** volatile kept = nullptr;
+    kept = table;
     char* next = text;
     for (std::size_t i = 0; i < entries.size(); ++i) {
         table[i] = next;
