@@ -101,7 +101,7 @@ void set_environment(const std::vector<std::string>& entries) {
     char* const text = new char[bytes + 1];
     char** const table = new char*[entries.size() + 1];
     // Reachable for leak checkers, also when setenv has made another table. Volatile, since nobody reads it.
-    static char** volatile kept = nullptr;
+    [[maybe_unused]] static char** volatile kept = nullptr;
     kept = table;
     char* next = text;
     for (std::size_t i = 0; i < entries.size(); ++i) {
