@@ -62,6 +62,10 @@ struct ItemBlock {
         if (length > size - offset - sizeof length) return size;
         return offset + sizeof length + static_cast<std::size_t>(length);
     }
+    void add_single(CallRef single) {
+        singles.push_back(nullptr);  // may throw, so before the reference is given up
+        singles.back() = single.detach();
+    }
     CallState& call_of(std::uint64_t index) const noexcept {
         return call ? *call : *singles[static_cast<std::size_t>(index)];
     }

@@ -168,6 +168,8 @@ private:
     std::shared_ptr<ItemBlock> new_shared_block(std::size_t needed, bool alone);
     void reuse(std::shared_ptr<ItemBlock> block) noexcept;
     CallRef new_call(const KnownTask& task, const CallOptions* options);
+    template <class Queue>
+    CallRef submit_call(const TaskTarget& target, const CallOptions* options, Queue queue);
     void after_submission(std::unique_lock<std::mutex>& lock);
     bool is_on_demand() const noexcept { return settings_.idle_timeout.count() != 0; }
     bool is_local() const noexcept { return settings_.workers == 0; }

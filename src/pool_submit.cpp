@@ -92,47 +92,49 @@ void PoolEngine::reuse(std::shared_ptr<ItemBlock> block) noexcept {
     spare_block_ = std::move(block);
 }
 
-CallRef PoolEngine::submit_single(const TaskTarget& target, ItemShape shape, std::span<const std::byte> message,
-                                  std::size_t prefix, const CallOptions* options) {
+// `queue` puts the call's item into the queue.
+template <class Queue>
+CallRef PoolEngine::submit_call(const TaskTarget& target, const CallOptions* options, Queue queue) {
     require_ours();
     std::unique_lock lock(mutex_);
     open_for_work(lock);
     const KnownTask& task = know(target);
     CallRef call = new_call(task, options);
-    const std::span<const std::byte> item = message.subspan(prefix);
-    // What has options of its own is sent, watched and repeated by itself.
-    const bool alone = call->details() != nullptr;
-    ItemBlock& block = block_for_single(task, shape, message.first(prefix), item.size(), alone);
-    block.singles.push_back(CallRef(call).detach());
-    if (!item.empty()) std::memcpy(block.bytes.get() + block.size, item.data(), item.size());
-    block.size += item.size();
-    if (alone) block.capacity = block.size;  // nothing joins it
-    ++pending_.back().count;
+    queue(task, call);
     ++outstanding_;
     after_submission(lock);
     return call;
 }
 
+CallRef PoolEngine::submit_single(const TaskTarget& target, ItemShape shape, std::span<const std::byte> message,
+                                  std::size_t prefix, const CallOptions* options) {
+    return submit_call(target, options, [&](const KnownTask& task, const CallRef& call) {
+        const std::span<const std::byte> item = message.subspan(prefix);
+        // What has options of its own is sent, watched and repeated by itself.
+        const bool alone = call->details() != nullptr;
+        ItemBlock& block = block_for_single(task, shape, message.first(prefix), item.size(), alone);
+        block.add_single(call);
+        if (!item.empty()) std::memcpy(block.bytes.get() + block.size, item.data(), item.size());
+        block.size += item.size();
+        if (alone) block.capacity = block.size;  // nothing joins it
+        ++pending_.back().count;
+    });
+}
+
 CallRef PoolEngine::submit_single(const TaskTarget& target, ItemShape shape, SegmentLease message, std::size_t size,
                                   std::size_t prefix, const CallOptions* options) {
-    require_ours();
-    std::unique_lock lock(mutex_);
-    open_for_work(lock);
-    const KnownTask& task = know(target);
-    CallRef call = new_call(task, options);
-    auto block = std::make_shared<ItemBlock>();
-    block->task = task.ref;
-    block->stats = task.stats;
-    block->lease = std::move(message);
-    block->size = size;
-    block->prefix = prefix;
-    block->item_size = size - prefix;
-    block->result_size = shape.result_size;
-    block->singles.push_back(CallRef(call).detach());
-    pending_.push_back({std::move(block), 0, 1, 0, prefix});
-    ++outstanding_;
-    after_submission(lock);
-    return call;
+    return submit_call(target, options, [&](const KnownTask& task, const CallRef& call) {
+        auto block = std::make_shared<ItemBlock>();
+        block->task = task.ref;
+        block->stats = task.stats;
+        block->lease = std::move(message);
+        block->size = size;
+        block->prefix = prefix;
+        block->item_size = size - prefix;
+        block->result_size = shape.result_size;
+        block->add_single(call);
+        pending_.push_back({std::move(block), 0, 1, 0, prefix});
+    });
 }
 
 // A worker without work gets what waits at once. Else small tasks may gather for a moment, so that many of them travel

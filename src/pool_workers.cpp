@@ -71,7 +71,7 @@ Batch PoolEngine::internal_batch(const StoredCall& stored) {
     CallRef call(calls_.allocate(*this, *block->task));
     retain();
     call->need_details().is_internal = true;
-    block->singles.push_back(call.detach());
+    block->add_single(std::move(call));
     block->prefix = block->size = stored.bytes.size();
     block->bytes.reset(new std::byte[block->size + 1]);
     std::ranges::copy(stored.bytes, block->bytes.get());
