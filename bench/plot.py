@@ -21,6 +21,7 @@ def escape(text):
 
 def margin(row, ratio):
     """How many times better than its target a ratio is."""
+    assert row["bound"] != "none"
     return row["target"] / ratio if row["bound"] == "at most" else ratio / row["target"]
 
 
@@ -33,7 +34,7 @@ def line(x1, y1, x2, y2, stroke, width=1.0):
 
 
 def draw(results):
-    rows = [row for row in results["rows"] if "ratio" in row]
+    rows = [row for row in results["rows"] if "ratio" in row and row["bound"] != "none"]
     margins = [margin(row, ratio) for row in rows for ratio in row["ratio_samples"]]
     low = math.floor(math.log10(min(margins + [0.5])) * 2) / 2
     high = math.ceil(math.log10(max(margins + [2])) * 2) / 2
@@ -81,11 +82,12 @@ def table(results):
     for row in results["rows"]:
         if "ratio" not in row:
             continue
-        bound = "≤" if row["bound"] == "at most" else "≥"
+        bound = {"at most": f"≤ {row['target']:g} ×", "at least": f"≥ {row['target']:g} ×", "none": ""}[row["bound"]]
+        met = "" if row["bound"] == "none" else "met" if row["met"] else "**not met**"
         figures = [row[side].replace(" us", " µs") for side in ("ours_text", "peer_text")]
         lines.append(
             f"| {escape(row['what'])} | {figures[0]} | {escape(row['peer'])} | {figures[1]} | {row['ratio']:.3g} × "
-            f"| {bound} {row['target']:g} × | {'met' if row['met'] else '**not met**'} |"
+            f"| {bound} | {met} |"
         )
     machine = results["machine"]
     lines.append("")

@@ -33,8 +33,9 @@ public:
 };
 
 struct Row {
-    enum class Show { time, rate };          ///< as time per operation, or operations per second
-    enum class Bound { at_most, at_least };  ///< how the ratio of ours to the peer's compares with the target
+    enum class Show { time, rate };  ///< as time per operation, or operations per second
+    /// How the ratio of ours to the peer's compares with the target, if there is one.
+    enum class Bound { at_most, at_least, none };
 
     std::string name;  ///< short, for choosing it on the command line
     std::string what;  ///< what is measured
@@ -50,6 +51,7 @@ struct Row {
         return show == Show::time ? ours_seconds / peer_seconds : peer_seconds / ours_seconds;
     }
     bool is_met(double ratio_reached) const {
+        if (bound == Bound::none) return true;
         return bound == Bound::at_most ? ratio_reached <= target : ratio_reached >= target;
     }
 };

@@ -22,7 +22,8 @@ ErrorMaker decoder_of(std::vector<std::byte> encoded) {
     };
 }
 
-ResultPart::ResultPart(const ResultMessage& message) : count(message.count), size(message.size) {
+ResultPart::ResultPart(const ResultMessage& message)
+    : count(message.count), size(message.size), blocks(message.blocks) {
     segment = message.segment;  // from here on the part gives it back to the worker
     if (size == 0 || (segment && size > copied_result)) return;
     bytes.reset(new std::byte[size]);
@@ -37,6 +38,7 @@ ResultPart& ResultPart::operator=(ResultPart&& other) noexcept {
     bytes = std::move(other.bytes);
     size = other.size;
     segment = std::move(other.segment);
+    blocks = std::move(other.blocks);
     return *this;
 }
 
@@ -54,7 +56,7 @@ void CallState::release() noexcept {
 }
 
 void CallState::add_results(std::uint64_t first, const ResultMessage& message) {
-    if (!is_map() && !message.segment && message.size <= small_result) {
+    if (!is_map() && !message.segment && message.size <= small_result && message.blocks.empty()) {
         if (!is_done()) set_small_result(message.data, message.size);
         return;
     }

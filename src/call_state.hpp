@@ -47,6 +47,7 @@ struct ResultPart {
     std::unique_ptr<std::byte[]> bytes;
     std::size_t size = 0;
     std::shared_ptr<os::Segment> segment;
+    std::vector<Attachment> blocks;  // that the results refer to
 
     ResultPart() = default;
     explicit ResultPart(const ResultMessage& message);

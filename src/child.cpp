@@ -46,7 +46,7 @@ private:
 
 }  // namespace
 
-Child::Child(ChildOptions options) : exit_(std::make_shared<Exit>()) {
+Child::Child(ChildOptions options) : exit_(std::make_shared<Exit>()), blocks_(options.block_signal) {
     require_reentry();
     try {
         start(std::move(options));
@@ -120,6 +120,17 @@ void Child::ended(const std::shared_ptr<Exit>& exit, ExitStatus status) noexcept
 
 std::optional<std::uint64_t> Child::send(const CallMessage& message) {
     if (!send_task(*message.task)) return std::nullopt;
+    try {
+        if (blocks_.send(message.attachments, tasks_, *link_)) return send_call(message);
+    } catch (const std::system_error&) {
+        wake();  // to take in what it was sent of them
+        throw;
+    }
+    wake();
+    return std::nullopt;
+}
+
+std::optional<std::uint64_t> Child::send_call(const CallMessage& message) {
     const bool is_in_segment = message.lease != nullptr;
     const std::size_t behind = is_in_segment ? sizeof(SegmentCall) : message.prefix.size() + message.items.size();
     const std::size_t size = sizeof(CallRecord) + behind;
@@ -172,12 +183,17 @@ bool Child::send_task(const TaskRef& task) {
 
 bool Child::take_back(std::uint64_t position) noexcept {
     if (!tasks_.take_back(position)) return false;
+    blocks_.take_back(position);
     // The meanings of tasks that were written behind the call go with it.
     while (!definitions_.empty() && definitions_.back().position > position) {
         known_tasks_[definitions_.back().number] = false;
         definitions_.pop_back();
     }
     return true;
+}
+
+void Child::send_detached() {
+    if (blocks_.send_detached(tasks_)) wake();
 }
 
 bool Child::send_stop() {

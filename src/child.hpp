@@ -11,6 +11,7 @@
 #include <multiproc/exit_status.hpp>
 #include <multiproc/start_method.hpp>
 
+#include "block_transfer.hpp"
 #include "channel.hpp"
 #include "os.hpp"
 #include "runtime.hpp"
@@ -34,6 +35,8 @@ struct ChildOptions {
     std::uint32_t service_slot = 0;
     std::uint32_t threads = 0;  // see StartInfo
     std::uint64_t memory_limit = 0;
+    // Raised when the child need not keep a block any more; without one it keeps them until its end.
+    std::shared_ptr<BlockSignal> block_signal;
     // Called once, from a thread of the library, when the child has ended and its status is known.
     std::function<void()> on_exit;
 };
@@ -47,6 +50,7 @@ struct CallMessage {
     std::span<const std::byte> prefix;    // the callable's fields
     std::span<const std::byte> items;     // the arguments
     const SegmentLease* lease = nullptr;  // where both of them are, if that is a segment: the fields at its begin
+    std::span<const detail::Attachment> attachments;  // what they refer to
 };
 
 class Child {
@@ -85,6 +89,13 @@ public:
 
     TaskRingParent& tasks() noexcept { return tasks_; }
     ResultRingParent& results() noexcept { return results_; }
+    // Tells the child which blocks it need not keep any more.
+    void send_detached();
+    // Takes in a record of the result ring, if it is one about blocks. Throws CodecError or std::system_error for what
+    // only a broken child sends.
+    bool accept_block(const ResultRingParent::Record& record) { return blocks_.accept(record, tasks_, *link_); }
+    // The blocks that the next result refers to.
+    BlockLedger::Arrived take_arrived_blocks() noexcept { return blocks_.take_arrived(); }
     // The segment that a result refers to.
     std::shared_ptr<os::Segment> open(const SegmentRef& ref) { return segments_.open(ref, *link_); }
 
@@ -98,6 +109,7 @@ private:
         std::function<void()> on_exit;
     };
     void start(ChildOptions options);
+    std::optional<std::uint64_t> send_call(const CallMessage& message);
     bool send_task(const TaskRef& task);
     static void ended(const std::shared_ptr<Exit>& exit, ExitStatus status) noexcept;
 
@@ -113,6 +125,7 @@ private:
     };
     std::vector<bool> known_tasks_;        // by number
     std::vector<Definition> definitions_;  // of those
+    BlockLedger blocks_;
     SegmentPeer known_segments_;
     SegmentStore segments_{os::Segment::Access::read_write};  // a segment is given back through its head
 };

@@ -63,7 +63,7 @@ public:
     explicit ChildLoop(ChildEnd end)
         : end_(std::move(end)),
           ring_(end_.channel.task_worker()),
-          results_(end_.channel, ring_, *end_.link, doorbell_of(end_)),
+          results_(end_.channel, ring_, *end_.link, doorbell_of(end_), blocks_),
           spins_(end_.channel.control().spins != 0) {}
 
     // Runs one call, or returns false when told to stop.
@@ -71,13 +71,22 @@ public:
         for (;;) {
             const TaskRingWorker::Record record = await_record();
             if (record.head.kind == RecordKind::stop) return false;
-            if (record.head.kind == RecordKind::task) {
-                tasks_.define(record.place);
-                continue;
+            switch (record.head.kind) {
+                case RecordKind::task: tasks_.define(record.place); break;
+                case RecordKind::attach:
+                    blocks_.attach(*reinterpret_cast<const BlockRecord*>(record.place), *end_.link);
+                    break;
+                case RecordKind::detach: {
+                    const BlockId id = reinterpret_cast<const BlockRecord*>(record.place)->id;
+                    blocks_.detach(id);
+                    results_.answer_detach(id);
+                    break;
+                }
+                default:
+                    run_call(*reinterpret_cast<const CallRecord*>(record.place),
+                             record.head.kind == RecordKind::call_in_segment);
+                    return true;
             }
-            run_call(*reinterpret_cast<const CallRecord*>(record.place),
-                     record.head.kind == RecordKind::call_in_segment);
-            return true;
         }
     }
 
@@ -139,6 +148,7 @@ private:
 
     ChildEnd end_;
     TaskRingWorker ring_;
+    ChildBlocks blocks_;
     ResultWriter results_;
     Tasks tasks_;
     // Read only: workers of a pool share these segments, and one that scribbles must not spoil the others' arguments.

@@ -39,6 +39,11 @@ struct ItemBlock {
     std::size_t size = 0;
     std::size_t prefix = 0;  // bytes of the callable's fields
 
+    std::vector<Attachment> attachments;  // what they refer to
+    // Items with more than these between them are not sent as one message, since each handle that is on its way counts
+    // against limits of the system.
+    static constexpr std::size_t most_attachments = 16;
+
     bool has_lengths = false;  // each item begins with its length; else all have `item_size`
     std::size_t item_size = 0;
     std::size_t result_size = unknown_size;  // of each item

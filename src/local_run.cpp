@@ -28,12 +28,13 @@ std::vector<LocalRun::Item> LocalRun::run(const detail::Batch& batch) {
 }
 
 void LocalRun::send_results() {
-    items_.push_back({{begin_, cursor_}, false});
+    items_.push_back({{begin_, cursor_}, false, take_attachments()});
     cursor_ = begin_;
 }
 
 void LocalRun::send_error() noexcept {
     cursor_ = begin_;  // what the item had written so far is dropped
+    take_attachments();
     HeapBuffer encoded;
     encode_current_exception(encoded, os::current_pid(), *task_name_);
     items_.push_back({{encoded.bytes().begin(), encoded.bytes().end()}, true});

@@ -16,6 +16,7 @@ public:
     struct Item {
         std::vector<std::byte> bytes;
         bool is_error = false;
+        std::vector<detail::Attachment> blocks = {};  // that the result refers to
     };
     // Runs the items of the batch in this thread; one Item for each. Throws std::bad_alloc.
     std::vector<Item> run(const detail::Batch& batch);

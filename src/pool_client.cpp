@@ -89,9 +89,10 @@ void TaskWriter::grow(std::size_t more) {
 }
 
 CallHandle TaskWriter::submit(const TaskTarget& target, ItemShape shape, const CallOptions* options) {
-    CallRef call = spill_ && spill_->out.is_spilled()
-                       ? engine_->submit_single(target, shape, spill_->out.lease(), size(), prefix_, options)
-                       : engine_->submit_single(target, shape, bytes(), prefix_, options);
+    CallRef call =
+        spill_ && spill_->out.is_spilled()
+            ? engine_->submit_single(target, shape, spill_->out.lease(), size(), prefix_, take_attachments(), options)
+            : engine_->submit_single(target, shape, bytes(), prefix_, take_attachments(), options);
     return CallHandle(call.detach());
 }
 
@@ -100,7 +101,8 @@ CallHandle TaskWriter::submit(const TaskTarget& target, ItemShape shape, const C
 struct MapWriter::Block {
     explicit Block(SegmentSource& source) : out(source) {}
     SpillBuffer out;
-    std::vector<std::byte> prefix;  // the callable's fields, repeated in front of every block
+    std::vector<std::byte> prefix;        // the callable's fields, repeated in front of every block...
+    std::vector<Attachment> attachments;  // ... and what they refer to
     bool is_bounded = false;
 };
 
@@ -126,6 +128,7 @@ MapWriter::~MapWriter() {
 void MapWriter::callable_written() {
     const std::span<const std::byte> prefix = out_->bytes();
     block_->prefix.assign(prefix.begin(), prefix.end());
+    block_->attachments = out_->take_attachments();
     prefix_size_ = prefix.size();
     full_ = prefix_size_ + block_size;
     item_start_ = prefix_size_;
@@ -142,7 +145,13 @@ std::shared_ptr<ItemBlock> MapWriter::make_block() {
     block->prefix = prefix_size_;
     block->has_lengths = !shape_.fixed_size;
     block->result_size = shape_.result_size;
+    block->attachments = out_->take_attachments();
+    block->attachments.insert(block->attachments.end(), block_->attachments.begin(), block_->attachments.end());
     return block;
+}
+
+void MapWriter::item_attached() {
+    if (out_->attachments().size() >= ItemBlock::most_attachments) flush();
 }
 
 void MapWriter::flush() {

@@ -64,9 +64,9 @@ public:
 
     // Submission: starts the pool if need be, and refuses when it takes no work.
     CallRef submit_single(const TaskTarget& target, ItemShape shape, std::span<const std::byte> message,
-                          std::size_t prefix, const CallOptions* options);
+                          std::size_t prefix, std::vector<Attachment> attachments, const CallOptions* options);
     CallRef submit_single(const TaskTarget& target, ItemShape shape, SegmentLease message, std::size_t size,
-                          std::size_t prefix, const CallOptions* options);
+                          std::size_t prefix, std::vector<Attachment> attachments, const CallOptions* options);
     CallRef begin_map(const TaskTarget& target, const CallOptions& options, ResultSink sink);
     void submit_items(CallState& call, std::shared_ptr<ItemBlock> block, std::uint64_t count);
     void complete_input(CallState& call);
@@ -182,7 +182,8 @@ private:
     void drain(Worker& worker);
     bool accept(Worker& worker, const ResultRingParent::Record& record);
     bool deliver(Worker& worker, const ResultMessage& message);
-    bool take_over_segment(ResultMessage& message, Worker& worker);
+    bool take_over_memory(ResultMessage& message, Worker& worker);
+    void detach_unused_blocks();
     void finish_items(Worker& worker, std::uint32_t count);
     void account(ItemBlock& block, std::uint64_t first, std::uint32_t count);
     void note_finished(Worker& worker, const Dispatch& dispatch, const ResultMessage& message);
@@ -257,6 +258,7 @@ private:
     std::uint32_t owner_;
     const std::size_t processors_ = os::cpu_count();
     SegmentSource segments_;
+    std::shared_ptr<BlockSignal> block_signal_;  // raised when workers need not keep some block any more
 
     std::mutex mutex_;
     State state_ = State::idle;

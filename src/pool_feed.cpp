@@ -139,6 +139,7 @@ bool PoolEngine::dispatch(Worker& worker, Batch& batch) {
     CallState& call = block.call_of(batch.first);
     // A message in a segment carries a handle, and cannot be taken back from the ring.
     if (block.is_spilled() && !worker.in_flight.empty()) return false;
+    if (!block.attachments.empty() && worker.in_flight.size() >= ahead_unknown) return false;
 
     const bool internal = call.is_internal();
     std::uint32_t most = chunk_of(batch);
@@ -166,6 +167,7 @@ bool PoolEngine::dispatch(Worker& worker, Batch& batch) {
     message.prefix = block.fields();
     message.items = {block.item(batch.offset), end - batch.offset};
     if (block.is_spilled()) message.lease = &block.lease;
+    message.attachments = block.attachments;
     message.task = block.task;
     message.id = next_id_;
     message.count = count;

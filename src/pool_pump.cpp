@@ -20,10 +20,18 @@ void PoolEngine::pump() noexcept {
 void PoolEngine::move_tasks_and_results() {
     if (has_exits_.load(std::memory_order_acquire)) handle_exits();
     for (const auto& worker : workers_) drain(*worker);
+    detach_unused_blocks();
     feed();
     if (state_ == State::closing) retire_idle();
     for (const auto& worker : workers_)
         if (worker->is_stopping && !worker->is_told_to_stop) retire(*worker);  // its ring was full before
+}
+
+// Workers keep the shared blocks they were sent; what nobody here uses any more they let go of.
+void PoolEngine::detach_unused_blocks() {
+    if (!block_signal_ || !block_signal_->take()) return;
+    for (const auto& worker : workers_)
+        if (worker->is_usable()) worker->child->send_detached();
 }
 
 bool PoolEngine::has_news() {
@@ -55,6 +63,7 @@ void PoolEngine::drain(Worker& worker) {
 // Whether the record makes sense as the next result of what this worker was given.
 bool PoolEngine::accept(Worker& worker, const ResultRingParent::Record& record) {
     try {
+        if (worker.child->accept_block(record)) return true;
         ResultMessage message = read_result_record(record);
         return deliver(worker, message);
     } catch (const std::exception&) { return false; }
@@ -69,7 +78,7 @@ bool PoolEngine::deliver(Worker& worker, const ResultMessage& given) {
         message.count > dispatch.batch.count - dispatch.received)
         return false;
     const std::uint64_t index = dispatch.batch.first + dispatch.received;
-    if (!take_over_segment(message, worker)) {
+    if (!take_over_memory(message, worker)) {
         // The item has failed, and is accounted for.
     } else if (message.is_error) {
         const std::span<const std::byte> bytes = message.bytes();
@@ -92,12 +101,16 @@ bool PoolEngine::deliver(Worker& worker, const ResultMessage& given) {
     return true;
 }
 
-// False if this process has no room for the segment that the message is in (too many handles or mappings): then the
-// item has failed with that error. Throws if it is the worker's fault.
-bool PoolEngine::take_over_segment(ResultMessage& message, Worker& worker) {
-    if (!message.is_in_segment) return true;
+// False if this process has no room for the memory that the message is in, or refers to (too many handles or mappings):
+// then the item has failed with that error. Throws if it is the worker's fault.
+bool PoolEngine::take_over_memory(ResultMessage& message, Worker& worker) {
+    BlockLedger::Arrived arrived = worker.child->take_arrived_blocks();
+    message.blocks = std::move(arrived.blocks);
+    // Who gets a block keeps it for all items of a message, and an error to be shared out would hit those without one.
+    if (!message.blocks.empty() && message.count != 1) throw CodecError("multiproc: a worker sent a broken result");
     try {
         attach_segment(message, *worker.child);
+        if (arrived.error) throw std::system_error(*arrived.error);
         return true;
     } catch (const std::system_error& error) {
         if (error.code() == std::errc::bad_message) throw;

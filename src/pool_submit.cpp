@@ -89,6 +89,7 @@ std::shared_ptr<ItemBlock> PoolEngine::new_shared_block(std::size_t needed, bool
 void PoolEngine::reuse(std::shared_ptr<ItemBlock> block) noexcept {
     if (block.use_count() != 1 || block->capacity != shared_block_size || !block->is_shared() || spare_block_) return;
     block->singles.clear();
+    block->attachments.clear();
     spare_block_ = std::move(block);
 }
 
@@ -107,27 +108,29 @@ CallRef PoolEngine::submit_call(const TaskTarget& target, const CallOptions* opt
 }
 
 CallRef PoolEngine::submit_single(const TaskTarget& target, ItemShape shape, std::span<const std::byte> message,
-                                  std::size_t prefix, const CallOptions* options) {
+                                  std::size_t prefix, std::vector<Attachment> attachments, const CallOptions* options) {
     return submit_call(target, options, [&](const KnownTask& task, const CallRef& call) {
         const std::span<const std::byte> item = message.subspan(prefix);
         // What has options of its own is sent, watched and repeated by itself.
-        const bool alone = call->details() != nullptr;
+        const bool alone = call->details() != nullptr || !attachments.empty();
         ItemBlock& block = block_for_single(task, shape, message.first(prefix), item.size(), alone);
         block.add_single(call);
         if (!item.empty()) std::memcpy(block.bytes.get() + block.size, item.data(), item.size());
         block.size += item.size();
         if (alone) block.capacity = block.size;  // nothing joins it
+        block.attachments = std::move(attachments);
         ++pending_.back().count;
     });
 }
 
 CallRef PoolEngine::submit_single(const TaskTarget& target, ItemShape shape, SegmentLease message, std::size_t size,
-                                  std::size_t prefix, const CallOptions* options) {
+                                  std::size_t prefix, std::vector<Attachment> attachments, const CallOptions* options) {
     return submit_call(target, options, [&](const KnownTask& task, const CallRef& call) {
         auto block = std::make_shared<ItemBlock>();
         block->task = task.ref;
         block->stats = task.stats;
         block->lease = std::move(message);
+        block->attachments = std::move(attachments);
         block->size = size;
         block->prefix = prefix;
         block->item_size = size - prefix;
@@ -171,6 +174,7 @@ void PoolEngine::run_here(std::unique_lock<std::mutex>& lock) {
                 message.count = 1;
                 message.data = item.bytes.data();
                 message.size = item.bytes.size();
+                message.blocks = item.blocks;
                 call.add_results(part.first + i, message);
             }
             ++past_.tasks;

@@ -156,7 +156,8 @@ void PoolEngine::brief_service() {
 
 // What the service thread must be told of while nobody waits for results.
 DoorbellPage::Mode PoolEngine::service_mode() const noexcept {
-    if (state_ == State::closing || interest_ != 0) return DoorbellPage::service_any;
+    if (state_ == State::closing || interest_ != 0 || block_signal_->leaving.load(std::memory_order_relaxed) != 0)
+        return DoorbellPage::service_any;
     if (!pending_.empty()) return DoorbellPage::service_low;
     return outstanding_ != 0 ? DoorbellPage::service_stuck : DoorbellPage::nobody;
 }
@@ -178,6 +179,7 @@ void PoolEngine::serve_locked(std::unique_lock<std::mutex>& lock) {
         wants_workers_ = false;
         replace_missing(lock);
         if (imbalance_) look_at_imbalance();
+        detach_unused_blocks();
         bool sleep = true;
         if (!waiter_present_) {
             pump();

@@ -35,6 +35,7 @@ std::unique_ptr<PoolEngine::Worker> PoolEngine::start_worker() {
     options.waiter_slot = waiter_slot_;
     options.service_slot = service_slot_;
     options.memory_limit = settings_.memory_limit;
+    options.block_signal = block_signal_;
     // Also what a pool in the worker has as its share.
     if (settings_.limits_threads)
         options.threads = static_cast<std::uint32_t>(std::max<std::size_t>(processor_share() / size_, 1));
@@ -75,6 +76,7 @@ Batch PoolEngine::internal_batch(const StoredCall& stored) {
     block->prefix = block->size = stored.bytes.size();
     block->bytes.reset(new std::byte[block->size + 1]);
     std::ranges::copy(stored.bytes, block->bytes.get());
+    block->attachments = stored.attachments;
     const std::size_t offset = block->size;
     return {std::move(block), 0, 1, 0, offset};
 }
@@ -213,7 +215,7 @@ void PoolEngine::salvage(Worker& worker) {
     if (worker.in_flight.empty()) return;
     const Dispatch& running = worker.in_flight.front();
     if (!worker.child->tasks().is_claimed(running.position)) return;
-    const ResultMessage message = read_unfinished_record(*worker.child);
+    ResultMessage message = read_unfinished_record(*worker.child);
     if (message.count == 0 || message.id != running.id) return;
     deliver(worker, message);
 }

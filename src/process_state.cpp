@@ -105,6 +105,7 @@ void ProcessState::start() {
         call.prefix = message_.bytes().first(fields_size_);
         call.items = message_.bytes().subspan(fields_size_);
         if (message_.is_spilled()) call.lease = &message_.lease();
+        call.attachments = message_.attachments();
         options.method = options_.start_method;
         options.daemon = options_.daemon;
         options.cwd = options_.cwd;
@@ -242,7 +243,17 @@ std::shared_ptr<const ProcessState::Result> ProcessState::collect_result() {
 // Takes the one result out of the channel. The child has ended, so nothing changes there any more.
 std::shared_ptr<const ProcessState::Result> ProcessState::result_of(Child& child) const {
     auto result = std::make_shared<Result>();
-    const std::optional<ResultRingParent::Record> record = child.results().peek();
+    std::optional<ResultRingParent::Record> record;
+    try {
+        record = child.results().peek();
+        for (; record && child.accept_block(*record); record = child.results().peek()) child.results().pop(*record);
+        BlockLedger::Arrived arrived = child.take_arrived_blocks();
+        if (arrived.error) throw std::system_error(*arrived.error);
+        result->blocks = std::move(arrived.blocks);
+    } catch (...) {
+        result->fail = [error = std::current_exception()] { std::rethrow_exception(error); };
+        return result;
+    }
     if (!record) {
         // One that left on its own before it came to run the task could not become a child. A signal may come at any
         // time.

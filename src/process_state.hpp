@@ -73,6 +73,7 @@ private:
         std::vector<std::byte> bytes;
         std::shared_ptr<os::Segment> segment;
         std::size_t segment_bytes = 0;
+        std::vector<Attachment> blocks;  // that it refers to
     };
 
     os::Handle open_redirect(const Redirect& redirect) const;

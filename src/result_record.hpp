@@ -20,7 +20,8 @@ struct ResultMessage {
     std::size_t size = 0;
     bool is_in_segment = false;
     SegmentRef ref{};
-    std::shared_ptr<os::Segment> segment;  // once attached
+    std::shared_ptr<os::Segment> segment;    // once attached
+    std::vector<detail::Attachment> blocks;  // that the results refer to
 
     std::span<const std::byte> bytes() const noexcept { return {data, size}; }
 };

@@ -27,13 +27,15 @@ std::size_t items_bytes(std::uint64_t progress) noexcept { return static_cast<st
 
 }  // namespace
 
-ResultWriter::ResultWriter(Channel& channel, TaskRingWorker& tasks, os::HandleLink& link, Doorbell doorbell)
+ResultWriter::ResultWriter(Channel& channel, TaskRingWorker& tasks, os::HandleLink& link, Doorbell doorbell,
+                           const ChildBlocks& blocks)
     : channel_(channel),
       link_(link),
       lot_(Runtime::get().lot()),
       doorbell_(doorbell),
       ring_(channel.result_worker()),
-      tasks_(&tasks) {
+      tasks_(&tasks),
+      blocks_(blocks) {
     result_ = this;
     progress_ = &unseen_progress_;
 }
@@ -63,15 +65,20 @@ void ResultWriter::fail_all() noexcept {
     while (first_ + done_ < count) send_error();
 }
 
-// Waits until the ring has room for a record with `payload` bytes; `room` is how many there are.
-ResultRecord* ResultWriter::reserve_record(std::size_t payload, std::size_t& room) {
-    const std::size_t size = sizeof(ResultRecord) + payload;
+// Waits until the ring has room for a record of `size` bytes.
+ResultRingWorker::Room ResultWriter::reserve(std::size_t size) {
     ResultRingWorker::Room place = ring_.reserve(size);
     while (place.place == nullptr) {
         doorbell_.ring(News::stuck);
         channel_.sleep_child(lot_, [&] { return (place = ring_.reserve(size)).place != nullptr; });
         if (place.place == nullptr) place = ring_.reserve(size);
     }
+    return place;
+}
+
+// A record with `payload` bytes; `room` is how many there are.
+ResultRecord* ResultWriter::reserve_record(std::size_t payload, std::size_t& room) {
+    const ResultRingWorker::Room place = reserve(sizeof(ResultRecord) + payload);
     room = place.size - sizeof(ResultRecord);
     return reinterpret_cast<ResultRecord*>(place.place);
 }
@@ -120,8 +127,13 @@ void ResultWriter::send_record() noexcept {
     tell();
 }
 
-// The item at hand is complete and has its segment to itself.
+// The item at hand is complete and travels alone.
 void ResultWriter::send_results() {
+    if (!lease_.segment) {
+        send_record();
+        close_record();
+        return open(smallest_room);
+    }
     try {
         send_spilled();
     } catch (...) {
@@ -134,11 +146,12 @@ void ResultWriter::send_results() {
     open(smallest_room);
 }
 
-// Hands the segment over. If too many handles are on their way, it waits until the parent has taken them all.
-SegmentRef ResultWriter::hand_over(const SegmentLease& lease, std::size_t bytes) {
+// Hands a handle over by `send`. If too many are on their way, it waits until the parent has taken them all.
+template <class Send>
+auto ResultWriter::hand_over(Send send) {
     for (;;) {
         try {
-            return parent_.refer(lease, bytes, link_);
+            return send();
         } catch (const std::system_error& error) {
             if (error.code() != std::errc::resource_unavailable_try_again || ring_.is_drained()) throw;
         }
@@ -147,9 +160,13 @@ SegmentRef ResultWriter::hand_over(const SegmentLease& lease, std::size_t bytes)
     }
 }
 
+SegmentRef ResultWriter::refer(const SegmentLease& lease, std::size_t bytes) {
+    return hand_over([&] { return parent_.refer(lease, bytes, link_); });
+}
+
 void ResultWriter::send_spilled() {
     head_of(*lease_.segment).in_use.store(1, std::memory_order_relaxed);
-    const SegmentRef ref = hand_over(lease_, size());
+    const SegmentRef ref = refer(lease_, size());
     send_single(ResultRecord::in_segment, std::as_bytes(std::span(&ref, 1)), 0);
 }
 
@@ -164,13 +181,11 @@ void ResultWriter::grow(std::size_t more) {
         std::memcpy(larger.data(), begin_, item);
         lease_ = std::move(larger);
     } else {
-        moving_.assign(begin_ + whole, begin_ + whole + item);
-        if (done_ != 0) send_record();
-        close_record();
+        const bool travels_alone = send_each_;
+        set_item_aside();
         if (item + more <= inline_limit) {
-            open(std::max(item + more, smallest_room));
-            if (item != 0) std::memcpy(begin_, moving_.data(), item);
-            cursor_ = begin_ + item;
+            continue_item(more);
+            send_each_ = travels_alone;
             return;
         }
         lease_ = segments_.acquire(item + more + 4096);
@@ -180,6 +195,56 @@ void ResultWriter::grow(std::size_t more) {
     begin_ = lease_.data();
     cursor_ = begin_ + item;
     limit_ = begin_ + lease_.capacity();
+}
+
+// Takes the unfinished item out of the ring, where the finished ones before it are sent.
+void ResultWriter::set_item_aside() {
+    const std::size_t whole = items_bytes(progress_->load(std::memory_order_relaxed));
+    moving_.assign(begin_ + whole, cursor_);
+    if (done_ != 0) send_record();
+    close_record();
+}
+
+// Puts it into a record of its own, with room for `more` bytes.
+void ResultWriter::continue_item(std::size_t more) {
+    const std::size_t item = moving_.size();
+    open(std::max(item + more, smallest_room));
+    if (item != 0) std::memcpy(begin_, moving_.data(), item);
+    cursor_ = begin_ + item;
+}
+
+// The block's record comes before the item's, which holds this item only: who gets it holds the block.
+void ResultWriter::attach(detail::Attachment block) {
+    if (record_ == nullptr && !lease_.segment) throw CodecError("multiproc: a result is written outside of a task");
+    BlockRecord record{};
+    record.id = block->id();
+    if (!blocks_.is_kept_by_parent(record.id)) {
+        const os::Segment& segment = block->memory()->segment;
+        record.size = segment.size();
+        record.token = hand_over([&] { return link_.send(segment.handle()); });
+        record.has_handle = 1;
+    }
+    if (lease_.segment) return send_block_record(RecordKind::attach, record);
+    set_item_aside();
+    send_block_record(RecordKind::attach, record);
+    continue_item(0);
+    send_each_ = true;
+}
+
+void ResultWriter::answer_detach(const BlockId& id) noexcept {
+    BlockRecord record{};
+    record.id = id;
+    send_block_record(RecordKind::detach, record);
+    tell();
+}
+
+void ResultWriter::send_block_record(RecordKind kind, const BlockRecord& record) noexcept {
+    auto* const place = reinterpret_cast<BlockRecord*>(reserve(sizeof record).place);
+    place->id = record.id;
+    place->size = record.size;
+    place->token = record.token;
+    place->has_handle = record.has_handle;
+    ring_.push(kind, sizeof record);
 }
 
 void ResultWriter::send_error() noexcept {
@@ -220,7 +285,7 @@ void ResultWriter::write_error(std::span<const std::byte> encoded) {
     const SegmentLease lease = segments_.acquire(encoded.size());
     std::memcpy(lease.data(), encoded.data(), encoded.size());
     head_of(*lease.segment).in_use.store(1, std::memory_order_relaxed);
-    const SegmentRef ref = hand_over(lease, encoded.size());
+    const SegmentRef ref = refer(lease, encoded.size());
     send_single(ResultRecord::error | ResultRecord::in_segment, std::as_bytes(std::span(&ref, 1)), 0);
 }
 

@@ -11,6 +11,7 @@
 
 #include <multiproc/detail/task.hpp>
 
+#include "block_transfer.hpp"
 #include "channel.hpp"
 #include "doorbell.hpp"
 #include "segment_cache.hpp"
@@ -20,8 +21,9 @@ namespace multiproc {
 
 class ResultWriter final : public detail::TaskRun, private OutputBuffer {
 public:
-    // `tasks`: where the next call will come from.
-    ResultWriter(Channel& channel, TaskRingWorker& tasks, os::HandleLink& link, Doorbell doorbell);
+    // `tasks`: where the next call will come from. `blocks`: what the parent has sent.
+    ResultWriter(Channel& channel, TaskRingWorker& tasks, os::HandleLink& link, Doorbell doorbell,
+                 const ChildBlocks& blocks);
 
     // `flags`: of CallRecord.
     void begin_call(std::uint64_t id, std::uint32_t items, std::uint32_t flags);
@@ -30,23 +32,32 @@ public:
     void end_call();
     // Fails item `first` and all behind it with the exception being handled.
     void fail_all() noexcept;
+    // Between calls: tells the parent that the block it named is not kept any more.
+    void answer_detach(const BlockId& id) noexcept;
 
     // Type and text of the last exception of this call; empty if there was none.
     const std::string& error_text() const noexcept { return error_text_; }
 
 private:
-    void send_results() override;  // called when an item in a segment is done
+    void send_results() override;  // called when an item is done that travels alone: in a segment, or with blocks
     void send_error() noexcept override;
     void grow(std::size_t more) override;
+    void attach(detail::Attachment block) override;
 
     void open(std::size_t bytes);
     void close_record() noexcept;
+    ResultRingWorker::Room reserve(std::size_t size);
     ResultRecord* reserve_record(std::size_t payload, std::size_t& room);
+    void set_item_aside();
+    void continue_item(std::size_t more);
+    void send_block_record(RecordKind kind, const BlockRecord& record) noexcept;
     void begin_record(ResultRecord* record, std::uint32_t form) const noexcept;
     void push(ResultRecord* record, std::size_t payload) noexcept;
     void send_record() noexcept;
     void send_spilled();
-    SegmentRef hand_over(const SegmentLease& lease, std::size_t bytes);
+    template <class Send>
+    auto hand_over(Send send);
+    SegmentRef refer(const SegmentLease& lease, std::size_t bytes);
     void send_single(std::uint32_t form, std::span<const std::byte> payload, std::size_t bytes);
     void write_error(std::span<const std::byte> encoded);
     void tell() noexcept;
@@ -57,6 +68,7 @@ private:
     Doorbell doorbell_;
     ResultRingWorker ring_;
     const TaskRingWorker* tasks_;
+    const ChildBlocks& blocks_;
     SegmentSource segments_;
     SegmentPeer parent_;
 

@@ -34,7 +34,9 @@ enum class RecordKind : std::uint16_t {
     task,             // parent to worker: what a number in the calls to come means
     call,             //   run these items
     call_in_segment,  //   the same, arguments in a segment
-    stop,             //   leave when you come to this
+    attach,           // both ways: shared memory that the next message refers to
+    detach,           // parent to worker: shared memory that need not be kept any more; and back, when it is not
+    stop,             // parent to worker: leave when you come to this
     result,           // worker to parent: results of one or more items, or the exception of one
 };
 

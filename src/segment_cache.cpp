@@ -72,6 +72,7 @@ std::shared_ptr<os::Segment> SegmentStore::open(const SegmentRef& ref, os::Handl
 
 void SpillBuffer::reset() noexcept {
     lease_ = {};
+    take_attachments();
     begin_ = cursor_ = block_.get();
     limit_ = begin_ + block_size_;
 }

@@ -93,7 +93,7 @@ public:
         truncate(size() - more);
         return {begin_, limit_};
     }
-    // Empties it for the next message; a heap block is kept.
+    // Empties it for the next message, whose attachments are others; a heap block is kept.
     void reset() noexcept;
     // Takes the heap block out, shrunk to nothing but its bytes' ownership.
     std::unique_ptr<std::byte[]> take_block() noexcept;

@@ -13,10 +13,18 @@
 #include <cstring>
 #include <memory>
 #include <span>
+#include <utility>
+#include <vector>
 
 #include <multiproc/config.hpp>
 
 namespace multiproc {
+
+namespace detail {
+class SharedBlock;
+/// Shared memory that a message refers to. The message keeps it until the receiver has it.
+using Attachment = std::shared_ptr<SharedBlock>;
+}  // namespace detail
 
 /// One contiguous message under construction. A derived class says where the bytes live (a heap block, a ring in shared
 /// memory, a segment) and how to get more room. Not thread-safe.
@@ -52,6 +60,12 @@ public:
     /// Forgets everything behind the first `size` bytes.
     void truncate(std::size_t size) noexcept { cursor_ = begin_ + size; }
 
+    /// The value being written refers to this shared memory, which goes with the message. Called before the value is
+    /// written. Throws what handing it over throws.
+    virtual void attach(detail::Attachment attachment) { attachments_.push_back(std::move(attachment)); }
+    const std::vector<detail::Attachment>& attachments() const noexcept { return attachments_; }
+    std::vector<detail::Attachment> take_attachments() noexcept { return std::exchange(attachments_, {}); }
+
 protected:
     OutputBuffer() = default;
     ~OutputBuffer() = default;
@@ -62,6 +76,9 @@ protected:
     std::byte* begin_ = nullptr;
     std::byte* cursor_ = nullptr;
     std::byte* limit_ = nullptr;
+
+private:
+    std::vector<detail::Attachment> attachments_;
 };
 
 /// A message in memory of this process.

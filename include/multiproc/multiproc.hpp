@@ -26,5 +26,6 @@
 #include <multiproc/pool.hpp>
 #include <multiproc/process.hpp>
 #include <multiproc/remote_error.hpp>
+#include <multiproc/shared_array.hpp>
 #include <multiproc/start_method.hpp>
 #include <multiproc/worker.hpp>

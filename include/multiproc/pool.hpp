@@ -54,6 +54,7 @@ public:
         Task::write_callable(out, function);
         Task::write_item(out);
         call_.bytes.assign(out.bytes().begin(), out.bytes().end());
+        call_.attachments = out.take_attachments();
     }
 
 private:

@@ -170,6 +170,7 @@ public:
             flush();
         } else {
             item_start_ = size;
+            if (!out_->attachments().empty()) item_attached();
         }
     }
     /// Instead of items one by one: the items are this array, which stays as it is until the call is done.
@@ -192,6 +193,7 @@ private:
     static constexpr std::size_t ring_limit = 32 * 1024;  // what a ring takes as one message
 
     void flush();
+    void item_attached();
     void begin_block();
     std::shared_ptr<ItemBlock> make_block();
 
@@ -237,6 +239,7 @@ void append_bitwise(std::vector<T>& values, std::span<const std::byte> bytes, st
 struct StoredCall {
     TaskTarget target;
     std::vector<std::byte> bytes;
+    std::vector<Attachment> attachments;
     explicit operator bool() const noexcept { return target.descriptor != nullptr; }
 };
 

@@ -1,0 +1,25 @@
+/// @file
+/// Memory that several processes share, as SharedArray holds it. Internal.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+#include <multiproc/buffer.hpp>
+#include <multiproc/config.hpp>
+
+namespace multiproc::detail {
+
+/// A new block, all zeros. Its pages are taken from the system as they are touched. Throws std::system_error.
+MULTIPROC_API Attachment make_shared_block(std::size_t bytes);
+MULTIPROC_API std::byte* data_of(const SharedBlock& block) noexcept;
+
+/// Writes a reference to the block. Throws what handing it over throws.
+MULTIPROC_API void encode_shared_block(OutputBuffer& out, const Attachment& block);
+
+/// Reads one, and finds the block in this process, which has it since the message arrived. Throws CodecError if no such
+/// block was sent along or it is shorter than `offset` and `bytes` say, std::system_error if it was and could not be
+/// mapped.
+MULTIPROC_API Attachment decode_shared_block(InputBuffer& in, std::size_t offset, std::size_t bytes);
+
+}  // namespace multiproc::detail

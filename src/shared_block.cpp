@@ -1,0 +1,131 @@
+#include "shared_block.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <multiproc/codec.hpp>
+#include <multiproc/errors.hpp>
+
+#include "per_process.hpp"
+
+namespace multiproc {
+namespace {
+
+constexpr std::size_t failures_kept = 64;
+
+}  // namespace
+
+BlockRegistry& BlockRegistry::get() { return of_this_process<BlockRegistry>(); }
+
+detail::Attachment BlockRegistry::create(std::size_t bytes) {
+    auto memory = std::make_shared<BlockMemory>();
+    memory->segment = os::Segment::create(bytes);
+    {
+        const std::lock_guard lock(mutex_);
+        if (own_start_ == 0) own_start_ = os::start_time(os::current_pid());
+        memory->id = {own_start_, os::current_pid(), ++last_number_};
+    }
+    return add(std::move(memory));
+}
+
+detail::Attachment BlockRegistry::find_locked(const BlockId& id) {
+    const auto found = entries_.find(id);
+    if (found == entries_.end()) return nullptr;
+    if (detail::Attachment users = found->second.users.lock()) return users;
+    // Nobody here uses it at the moment, but another process may still refer to it: so its memory is kept.
+    std::shared_ptr<BlockMemory> memory = found->second.memory.lock();
+    if (!memory) return nullptr;
+    auto users = std::make_shared<detail::SharedBlock>(std::move(memory));
+    found->second.users = users;
+    return users;
+}
+
+detail::Attachment BlockRegistry::find(const BlockId& id) {
+    const std::lock_guard lock(mutex_);
+    return find_locked(id);
+}
+
+detail::Attachment BlockRegistry::require(const BlockId& id) {
+    const std::lock_guard lock(mutex_);
+    if (detail::Attachment block = find_locked(id)) return block;
+    for (const auto& [failed, error] : failures_)
+        if (failed == id) throw error;
+    throw CodecError(
+        "multiproc: a message names shared memory that did not come with it (a message that is encoded by hand is good "
+        "for as long as its buffer lives)");
+}
+
+detail::Attachment BlockRegistry::add(std::shared_ptr<BlockMemory> memory) {
+    const std::lock_guard lock(mutex_);
+    if (detail::Attachment known = find_locked(memory->id)) return known;
+    std::erase_if(failures_, [&](const auto& failure) { return failure.first == memory->id; });
+    Entry& entry = entries_[memory->id];
+    auto users = std::make_shared<detail::SharedBlock>(memory);
+    entry.users = users;
+    entry.memory = memory;
+    return users;
+}
+
+void BlockRegistry::fail(const BlockId& id, const std::system_error& error) {
+    const std::lock_guard lock(mutex_);
+    if (failures_.size() == failures_kept) failures_.erase(failures_.begin());
+    failures_.emplace_back(id, error);
+}
+
+void BlockRegistry::observe(const detail::Attachment& block, const std::shared_ptr<BlockObserver>& observer) {
+    const std::lock_guard lock(mutex_);
+    Entry& entry = entries_[block->id()];
+    // A copy of this process, made by fork, has the block but no entry of it.
+    entry.users = block;
+    entry.memory = block->memory();
+    std::erase_if(entry.observers, [](const auto& known) { return known.expired(); });
+    entry.observers.push_back(observer);
+}
+
+// The last user is gone, unless another has come meanwhile.
+void BlockRegistry::left(const BlockId& id) noexcept {
+    std::vector<std::weak_ptr<BlockObserver>> observers;
+    {
+        const std::lock_guard lock(mutex_);
+        const auto found = entries_.find(id);
+        if (found == entries_.end() || !found->second.users.expired()) return;
+        observers.swap(found->second.observers);
+    }
+    for (const std::weak_ptr<BlockObserver>& known : observers)
+        if (const auto observer = known.lock()) observer->block_unused();
+}
+
+void BlockRegistry::forget(const BlockId& id) noexcept {
+    const std::lock_guard lock(mutex_);
+    const auto found = entries_.find(id);
+    if (found != entries_.end() && found->second.memory.expired()) entries_.erase(found);
+}
+
+BlockMemory::~BlockMemory() { BlockRegistry::get().forget(id); }
+
+namespace detail {
+
+SharedBlock::~SharedBlock() { BlockRegistry::get().left(memory_->id); }
+
+Attachment make_shared_block(std::size_t bytes) { return BlockRegistry::get().create(bytes); }
+
+std::byte* data_of(const SharedBlock& block) noexcept { return block.memory()->segment.data(); }
+
+void encode_shared_block(OutputBuffer& out, const Attachment& block) {
+    out.attach(block);
+    out.write(&block->id(), sizeof(BlockId));
+}
+
+Attachment decode_shared_block(InputBuffer& in, std::size_t offset, std::size_t bytes) {
+    BlockId id;
+    in.read(&id, sizeof id);
+    Attachment block = BlockRegistry::get().require(id);
+    const std::size_t size = block->memory()->segment.size();
+    if (offset > size || bytes > size - offset)
+        throw CodecError("multiproc: a message names " + std::to_string(bytes) + " bytes at " + std::to_string(offset) +
+                         " of a SharedArray of " + std::to_string(size) + " bytes");
+    return block;
+}
+
+}  // namespace detail
+}  // namespace multiproc

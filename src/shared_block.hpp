@@ -1,0 +1,109 @@
+// Memory that several processes share, and who in this process uses it.
+//
+// A block is known by an id that no other block of this machine has. Messages carry the id; the handle goes with the
+// first message to a process, and is kept there as long as anybody needs it (see block_transfer.hpp).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <system_error>
+#include <unordered_map>
+#include <vector>
+
+#include <multiproc/detail/shared_block.hpp>
+
+#include "os.hpp"
+
+namespace multiproc {
+
+// The process that made the block, and the how-manieth of its blocks it is.
+struct BlockId {
+    std::uint64_t process_start = 0;  // see os::start_time
+    std::uint32_t pid = 0;
+    std::uint32_t number = 0;
+    friend bool operator==(const BlockId&, const BlockId&) = default;
+};
+struct BlockIdHash {
+    std::size_t operator()(const BlockId& id) const noexcept {
+        return static_cast<std::size_t>((std::uint64_t{id.pid} << 32 | id.number) * 0x9e3779b97f4a7c15U ^
+                                        id.process_start);
+    }
+};
+
+struct BlockMemory {
+    BlockMemory() = default;
+    ~BlockMemory();
+    BlockMemory(const BlockMemory&) = delete;
+    BlockMemory& operator=(const BlockMemory&) = delete;
+
+    BlockId id;
+    os::Segment segment;
+};
+
+namespace detail {
+
+// One for all users of a block in this process: arrays, and messages on their way.
+class SharedBlock {
+public:
+    explicit SharedBlock(std::shared_ptr<BlockMemory> memory) noexcept : memory_(std::move(memory)) {}
+    ~SharedBlock();
+    SharedBlock(const SharedBlock&) = delete;
+    SharedBlock& operator=(const SharedBlock&) = delete;
+
+    const BlockId& id() const noexcept { return memory_->id; }
+    const std::shared_ptr<BlockMemory>& memory() const noexcept { return memory_; }
+
+private:
+    std::shared_ptr<BlockMemory> memory_;
+};
+
+}  // namespace detail
+
+// Told when the last user of a block in this process is gone, once, from that user's thread. By then there may be
+// another.
+class BlockObserver {
+public:
+    virtual void block_unused() noexcept = 0;
+
+protected:
+    ~BlockObserver() = default;
+};
+
+// The blocks of this process. Thread-safe.
+class BlockRegistry {
+public:
+    static BlockRegistry& get();
+
+    detail::Attachment create(std::size_t bytes);
+    // The block of this id, if this process has it; else null.
+    detail::Attachment find(const BlockId& id);
+    // The same; throws the error that `fail` noted, or CodecError.
+    detail::Attachment require(const BlockId& id);
+    // Makes memory that has arrived known. Another mapping of the same block is preferred.
+    detail::Attachment add(std::shared_ptr<BlockMemory> memory);
+    // The block was sent here, but could not be mapped.
+    void fail(const BlockId& id, const std::system_error& error);
+    void observe(const detail::Attachment& block, const std::shared_ptr<BlockObserver>& observer);
+
+private:
+    friend class detail::SharedBlock;
+    friend struct BlockMemory;
+    struct Entry {
+        std::weak_ptr<detail::SharedBlock> users;
+        std::weak_ptr<BlockMemory> memory;
+        std::vector<std::weak_ptr<BlockObserver>> observers;
+    };
+    detail::Attachment find_locked(const BlockId& id);
+    void left(const BlockId& id) noexcept;
+    void forget(const BlockId& id) noexcept;
+
+    std::mutex mutex_;
+    std::unordered_map<BlockId, Entry, BlockIdHash> entries_;
+    std::vector<std::pair<BlockId, std::system_error>> failures_;  // the last few
+    std::uint64_t own_start_ = 0;
+    std::uint32_t last_number_ = 0;
+};
+
+}  // namespace multiproc
