@@ -19,8 +19,9 @@ constexpr std::size_t vector_bytes = std::size_t{64} << 20;
 
 Doubles bounce(Doubles values) { return values; }
 
-// Enough of them to be timed, so that neither clock nor a wake-up counts.
-constexpr std::size_t trips = 5'000;
+// As for round_trip/awake: neither the clock nor a wake-up now and then counts.
+constexpr std::size_t batches = 200;
+constexpr std::size_t trips = 100;
 constexpr std::size_t first_passes = 5;
 constexpr std::size_t array_bytes = std::size_t{1} << 30;
 
@@ -57,10 +58,12 @@ private:
     }
     template <class Trip>
     static double time_per_trip(Trip trip) {
-        for (std::size_t i = 0; i < trips / 10; ++i) trip();
-        const Stopwatch watch;
         for (std::size_t i = 0; i < trips; ++i) trip();
-        return watch.seconds() / trips;
+        return median_of(batches, [&] {
+            const Stopwatch watch;
+            for (std::size_t i = 0; i < trips; ++i) trip();
+            return watch.seconds() / trips;
+        });
     }
 
     multiproc::Pool pool_;
@@ -116,7 +119,7 @@ void add_large_data_rows(std::vector<Row>& rows, const Settings& settings) {
                     .what = "1 GiB SharedArray there and back, after its first pass",
                     .peer = "a task with one integer",
                     .target = 1.5,
-                    .operations = trips,
+                    .operations = batches * trips,
                     .open = [=] { return std::make_unique<SharedArrays>(settings.workers, false); }});
     rows.push_back({.name = "large/shared_array_first",
                     .what = "its first pass: the handle is sent and mapped",

@@ -1,6 +1,6 @@
 #include "block_transfer.hpp"
 
-#include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include <multiproc/errors.hpp>
@@ -114,10 +114,25 @@ bool BlockLedger::accept(const ResultRingParent::Record& record, TaskRingParent&
 
 void BlockLedger::receive(const BlockRecord& record, os::HandleLink& link) {
     try {
-        arrived_.blocks.push_back(take_in(record, link));
+        arrived_.push_back(take_in(record, link));
     } catch (const std::system_error& error) {
         if (error.code() == std::errc::bad_message) throw;  // not what was announced: the worker's fault
-        arrived_.error.emplace(error);
+        arrival_error_.emplace(error);
+    }
+}
+
+void BlockLedger::take_arrived(std::span<const std::byte> ids, std::vector<detail::Attachment>& blocks) {
+    blocks = std::exchange(arrived_, {});
+    if (arrival_error_) {
+        const std::system_error error = *arrival_error_;
+        arrival_error_.reset();
+        throw error;
+    }
+    for (; !ids.empty(); ids = ids.subspan(sizeof(BlockId))) {
+        BlockId id;
+        std::memcpy(&id, ids.data(), sizeof id);
+        blocks.push_back(BlockRegistry::get().find(id));
+        if (!blocks.back()) throw CodecError("multiproc: a worker named shared memory that is not here");
     }
 }
 

@@ -80,12 +80,9 @@ public:
 
     // Takes in a record of the result ring, if it is one about blocks. Throws CodecError for nonsense.
     bool accept(const ResultRingParent::Record& record, TaskRingParent& ring, os::HandleLink& link);
-    // The blocks that the next result refers to; or why one of them could not be taken in.
-    struct Arrived {
-        std::vector<detail::Attachment> blocks;
-        std::optional<std::system_error> error;
-    };
-    Arrived take_arrived() noexcept { return std::exchange(arrived_, {}); }
+    // The blocks that a result refers to: those whose records came before it, and those of these ids, which this process
+    // has. Throws std::system_error if one of the former could not be taken in, CodecError if it has none of such an id.
+    void take_arrived(std::span<const std::byte> ids, std::vector<detail::Attachment>& blocks);
 
 private:
     // A block that the child has, or that is before it in the ring.
@@ -112,7 +109,8 @@ private:
     std::unordered_map<BlockId, std::shared_ptr<Known>, BlockIdHash> known_;
     std::deque<Leaving> leaving_;
     std::uint64_t last_position_ = 0;  // of the last record
-    Arrived arrived_;
+    std::vector<detail::Attachment> arrived_;
+    std::optional<std::system_error> arrival_error_;
 };
 
 // The child's side: the blocks that its parent has sent.

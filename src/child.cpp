@@ -93,6 +93,7 @@ void Child::start(ChildOptions options) {
     launch.cwd = std::move(options.cwd);
     launch.env = std::move(options.env);
     if (launch.env) check_environment(*launch.env);
+    launch.preload = std::move(options.preload);
     launch.forked = [](os::Bootstrap bootstrap) { run_child(std::move(bootstrap)); };
 
     process_ = os::launch(launch, [exit = exit_](ExitStatus status) { ended(exit, status); });

@@ -35,6 +35,7 @@ struct ChildOptions {
     std::uint32_t service_slot = 0;
     std::uint32_t threads = 0;  // see StartInfo
     std::uint64_t memory_limit = 0;
+    std::string preload;  // what the fork server is to run first; see preload.hpp
     // Raised when the child need not keep a block any more; without one it keeps them until its end.
     std::shared_ptr<BlockSignal> block_signal;
     // Called once, from a thread of the library, when the child has ended and its status is known.
@@ -94,8 +95,10 @@ public:
     // Takes in a record of the result ring, if it is one about blocks. Throws CodecError or std::system_error for what
     // only a broken child sends.
     bool accept_block(const ResultRingParent::Record& record) { return blocks_.accept(record, tasks_, *link_); }
-    // The blocks that the next result refers to.
-    BlockLedger::Arrived take_arrived_blocks() noexcept { return blocks_.take_arrived(); }
+    // See BlockLedger::take_arrived.
+    void take_arrived_blocks(std::span<const std::byte> ids, std::vector<detail::Attachment>& blocks) {
+        blocks_.take_arrived(ids, blocks);
+    }
     // The segment that a result refers to.
     std::shared_ptr<os::Segment> open(const SegmentRef& ref) { return segments_.open(ref, *link_); }
 

@@ -9,11 +9,17 @@ std::vector<LocalRun::Item> LocalRun::run(const detail::Batch& batch) {
     const detail::ItemBlock& block = *batch.block;
     std::size_t end = batch.offset;
     for (std::uint32_t i = 0; i < batch.count; ++i) end = block.next(end);
-    const detail::TaskTarget& target = block.task->target;
-    task_name_ = &block.task->name;
-    fields = InputBuffer(block.fields());
-    arguments = InputBuffer({block.item(batch.offset), end - batch.offset});
-    count = batch.count;
+    return run(block.task->target, block.task->name, block.fields(), {block.item(batch.offset), end - batch.offset},
+               batch.count);
+}
+
+std::vector<LocalRun::Item> LocalRun::run(const detail::TaskTarget& target, const std::string& name,
+                                          std::span<const std::byte> callable, std::span<const std::byte> item_bytes,
+                                          std::uint32_t items) {
+    task_name_ = &name;
+    fields = InputBuffer(callable);
+    arguments = InputBuffer(item_bytes);
+    count = items;
     function = target.function;
     result_ = this;
     progress_ = &progress_word_;

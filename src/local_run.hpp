@@ -20,6 +20,10 @@ public:
     };
     // Runs the items of the batch in this thread; one Item for each. Throws std::bad_alloc.
     std::vector<Item> run(const detail::Batch& batch);
+    // Runs `items` items of a task whose name, for people, is `name`.
+    std::vector<Item> run(const detail::TaskTarget& target, const std::string& name,
+                          std::span<const std::byte> callable, std::span<const std::byte> item_bytes,
+                          std::uint32_t items);
 
 private:
     void send_results() override;

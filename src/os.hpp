@@ -177,6 +177,9 @@ struct Launch {
     RawHandle err = no_handle;                //   they are now
     std::optional<std::string> cwd;           // else this process's as it is now
     std::optional<std::vector<std::string>> env;  // "NAME=value"; else this process's as it is now
+    // Opaque to the port: what the fork server is to pass to the function that `take_bootstrap` was given, before it
+    // forks; empty for nothing. Other methods do not use it.
+    std::string preload;
     // Where a child made by `fork` goes on, with its bootstrap, instead of returning from main's freeze_support.
     void (*forked)(Bootstrap) = nullptr;
 };
@@ -208,8 +211,9 @@ std::vector<StartMethod> start_methods();
 // True if this process was started by `launch` and has not called `take_bootstrap` yet. A set-uid program answers no.
 bool is_bootstrap_pending() noexcept;
 // Takes the bootstrap out of the environment, so that grandchildren start clean; nothing if there is none. In a fork
-// server it serves, and returns in each child it forks; when the program it serves has ended it does not return.
-std::optional<Bootstrap> take_bootstrap();
+// server it serves, and returns in each child it forks; when the program it serves has ended it does not return. There,
+// `preload` is called with what a request brings; it may be called with the same again.
+std::optional<Bootstrap> take_bootstrap(void (*preload)(const std::string&) noexcept = nullptr);
 // Makes this process a proper child, in this order: signal mask and dispositions reset, the parent's end watched from
 // now on (this process dies when the parent has died, also when that happened before the call), every inherited handle
 // that is not ours closed, directory, environment and limits applied, name set, stdout and stderr installed.

@@ -15,7 +15,9 @@ namespace {
 // Every worker needs a place to sleep in the runtime's table, and the program has other uses for some.
 constexpr std::int64_t most_workers = 1000;
 
-detail::PoolSettings check(PoolOptions options, detail::StoredCall initializer, detail::StoredCall finalizer) {
+// The calls come beside the options, since only Pool can take them out.
+detail::PoolSettings check(PoolOptions options, detail::StoredCall preload, detail::StoredCall initializer,
+                           detail::StoredCall finalizer) {
     detail::PoolSettings settings;
     const std::int64_t workers =
         options.workers ? options.workers->value() : static_cast<std::int64_t>(processor_share());
@@ -44,6 +46,13 @@ detail::PoolSettings check(PoolOptions options, detail::StoredCall initializer, 
     settings.limits_threads = options.limit_threads;
     settings.trace = std::move(options.trace);
     settings.name = std::move(options.name);
+    if (!preload.attachments.empty()) {
+        throw std::invalid_argument(
+            "multiproc: .preload cannot have a SharedArray among its arguments, as the fork server does not get it; "
+            "make "
+            "it an argument of the initializer");
+    }
+    settings.preload = std::move(preload);
     settings.initializer = std::move(initializer);
     settings.finalizer = std::move(finalizer);
     return settings;
@@ -52,10 +61,11 @@ detail::PoolSettings check(PoolOptions options, detail::StoredCall initializer, 
 }  // namespace
 
 Pool::Pool(PoolOptions options) {
+    detail::StoredCall preload = std::move(options.preload.call_);
     detail::StoredCall initializer = std::move(options.initializer.call_);
     detail::StoredCall finalizer = std::move(options.finalizer.call_);
-    engine_ = detail::EngineRef(
-        new detail::PoolEngine(check(std::move(options), std::move(initializer), std::move(finalizer))));
+    engine_ = detail::EngineRef(new detail::PoolEngine(
+        check(std::move(options), std::move(preload), std::move(initializer), std::move(finalizer))));
 }
 
 Pool::~Pool() { leave(); }

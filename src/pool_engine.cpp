@@ -1,4 +1,5 @@
 #include "pool_engine.hpp"
+#include "preload.hpp"
 
 #include <stdexcept>
 #include <system_error>
@@ -99,7 +100,7 @@ void PoolEngine::start_locked(std::unique_lock<std::mutex>& lock) {
     try {
         make_doorbell();
         // Refused now rather than with workers at hand.
-        if (settings_.initializer) refer(settings_.initializer.target);
+        make_set_up();
         if (settings_.finalizer) refer(settings_.finalizer.target);
         const std::size_t first = is_on_demand() ? 1 : size_.load();
         while (started.size() < first) started.push_back(start_worker());
@@ -129,13 +130,15 @@ void PoolEngine::start_locked(std::unique_lock<std::mutex>& lock) {
 
 // Without workers: this process is initialised like one.
 void PoolEngine::start_local(std::unique_lock<std::mutex>& lock) {
+    make_set_up();
     state_ = State::running;
-    if (!settings_.initializer) return;
-    const Batch batch = internal_batch(settings_.initializer);
+    if (!set_up_) return;
+    const Batch batch = internal_batch(set_up_);
     lock.unlock();
     const std::vector<LocalRun::Item> items = LocalRun().run(batch);
     lock.lock();
-    if (items.front().is_error) break_pool("the initializer threw " + text_of(decoder_of(items.front().bytes)()));
+    if (items.front().is_error)
+        break_pool("the " + set_up_name() + " threw " + text_of(decoder_of(items.front().bytes)()));
     require_open();
 }
 
@@ -161,6 +164,21 @@ void PoolEngine::resize(std::size_t workers) {
     }
     feed();
     doorbell_.wake_service();
+}
+
+// Throws BootstrapError for calls that other processes cannot find.
+void PoolEngine::make_set_up() {
+    set_up_ = settings_.initializer;
+    if (settings_.preload) {
+        preload_ = encode_preload(settings_.preload);
+        set_up_ = with_preload(preload_, settings_.initializer);
+    }
+    if (set_up_) refer(set_up_.target);
+}
+
+std::string PoolEngine::set_up_name() const {
+    if (!settings_.preload) return "initializer";
+    return settings_.initializer ? "preload function or the initializer" : "preload function";
 }
 
 void PoolEngine::make_doorbell() {

@@ -39,6 +39,7 @@ struct PoolSettings {
     std::chrono::nanoseconds idle_timeout{0};  // after which a worker ends; 0: never. Then they start on demand, too
     std::string trace;                         // file for the timeline; empty: none
     bool limits_threads = true;                // of libraries in the workers
+    StoredCall preload;
     StoredCall initializer;
     StoredCall finalizer;
 };
@@ -147,6 +148,8 @@ private:
     void start_locked(std::unique_lock<std::mutex>& lock);
     void start_local(std::unique_lock<std::mutex>& lock);
     void make_doorbell();
+    void make_set_up();
+    std::string set_up_name() const;
     void await_exits();
     void fail_everything(const ErrorMaker& error);
     void end_workers(std::unique_lock<std::mutex>& lock);
@@ -164,7 +167,7 @@ private:
     void open_for_work(std::unique_lock<std::mutex>& lock);
     const KnownTask& know(const TaskTarget& target);
     ItemBlock& block_for_single(const KnownTask& task, ItemShape shape, std::span<const std::byte> fields,
-                                std::size_t item_size, bool alone);
+                                std::size_t item_size, std::size_t attachments, bool alone);
     std::shared_ptr<ItemBlock> new_shared_block(std::size_t needed, bool alone);
     void reuse(std::shared_ptr<ItemBlock> block) noexcept;
     CallRef new_call(const KnownTask& task, const CallOptions* options);
@@ -254,6 +257,9 @@ private:
 
     std::atomic<std::uint64_t> references_{1};
     const PoolSettings settings_;
+    // What a worker runs first, and what of it the fork server is to run. Made at the start, constant then.
+    StoredCall set_up_;
+    std::string preload_;
     std::atomic<std::size_t> size_{0};  // workers wanted
     std::uint32_t owner_;
     const std::size_t processors_ = os::cpu_count();

@@ -104,13 +104,8 @@ bool PoolEngine::deliver(Worker& worker, const ResultMessage& given) {
 // False if this process has no room for the memory that the message is in, or refers to (too many handles or mappings):
 // then the item has failed with that error. Throws if it is the worker's fault.
 bool PoolEngine::take_over_memory(ResultMessage& message, Worker& worker) {
-    BlockLedger::Arrived arrived = worker.child->take_arrived_blocks();
-    message.blocks = std::move(arrived.blocks);
-    // Who gets a block keeps it for all items of a message, and an error to be shared out would hit those without one.
-    if (!message.blocks.empty() && message.count != 1) throw CodecError("multiproc: a worker sent a broken result");
     try {
-        attach_segment(message, *worker.child);
-        if (arrived.error) throw std::system_error(*arrived.error);
+        attach_memory(message, *worker.child);
         return true;
     } catch (const std::system_error& error) {
         if (error.code() == std::errc::bad_message) throw;
@@ -142,7 +137,7 @@ void PoolEngine::finish_items(Worker& worker, std::uint32_t count) {
         if (worker.is_stopping && worker.is_initialised) return;  // its finalizer; an error there changes nothing
         worker.is_initialised = true;
         failed_starts_ = 0;
-        if (call.has_error()) break_pool("the initializer threw " + text_of(call.error()));
+        if (call.has_error()) break_pool("the " + set_up_name() + " threw " + text_of(call.error()));
         return;
     }
     account(*block, first, count);

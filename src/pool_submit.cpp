@@ -1,5 +1,7 @@
 // Calls come in.
+#include <algorithm>
 #include <cstring>
+#include <iterator>
 
 #include <multiproc/errors.hpp>
 
@@ -52,11 +54,13 @@ CallRef PoolEngine::new_call(const KnownTask& task, const CallOptions* options) 
 
 // Where the next single task goes: the block that waits last, if it is of the same kind and has room, or a new one.
 ItemBlock& PoolEngine::block_for_single(const KnownTask& task, ItemShape shape, std::span<const std::byte> fields,
-                                        std::size_t item_size, bool alone) {
+                                        std::size_t item_size, std::size_t attachments, bool alone) {
     if (!alone && !pending_.empty()) {
         ItemBlock& last = *pending_.back().block;
         if (last.is_shared() && last.task == task.ref && last.capacity - last.size >= item_size &&
-            last.singles.size() < most_singles_in_block && last.prefix == fields.size() &&
+            last.singles.size() < most_singles_in_block &&
+            last.attachments.size() + attachments <= std::max(attachments, ItemBlock::most_attachments) &&
+            last.prefix == fields.size() &&
             (fields.empty() || std::memcmp(last.bytes.get(), fields.data(), fields.size()) == 0)) {
             if (last.singles.size() == 1) last.singles.reserve(most_singles_in_block);
             return last;
@@ -112,13 +116,13 @@ CallRef PoolEngine::submit_single(const TaskTarget& target, ItemShape shape, std
     return submit_call(target, options, [&](const KnownTask& task, const CallRef& call) {
         const std::span<const std::byte> item = message.subspan(prefix);
         // What has options of its own is sent, watched and repeated by itself.
-        const bool alone = call->details() != nullptr || !attachments.empty();
-        ItemBlock& block = block_for_single(task, shape, message.first(prefix), item.size(), alone);
+        const bool alone = call->details() != nullptr;
+        ItemBlock& block = block_for_single(task, shape, message.first(prefix), item.size(), attachments.size(), alone);
         block.add_single(call);
         if (!item.empty()) std::memcpy(block.bytes.get() + block.size, item.data(), item.size());
         block.size += item.size();
         if (alone) block.capacity = block.size;  // nothing joins it
-        block.attachments = std::move(attachments);
+        std::ranges::move(attachments, std::back_inserter(block.attachments));
         ++pending_.back().count;
     });
 }

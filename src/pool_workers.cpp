@@ -36,6 +36,7 @@ std::unique_ptr<PoolEngine::Worker> PoolEngine::start_worker() {
     options.service_slot = service_slot_;
     options.memory_limit = settings_.memory_limit;
     options.block_signal = block_signal_;
+    options.preload = preload_;
     // Also what a pool in the worker has as its share.
     if (settings_.limits_threads)
         options.threads = static_cast<std::uint32_t>(std::max<std::size_t>(processor_share() / size_, 1));
@@ -53,8 +54,8 @@ std::unique_ptr<PoolEngine::Worker> PoolEngine::start_worker() {
 
 // Puts a started worker to work: first of all its initializer.
 void PoolEngine::install(std::unique_ptr<Worker> worker) {
-    if (settings_.initializer) {
-        Batch batch = internal_batch(settings_.initializer);
+    if (set_up_) {
+        Batch batch = internal_batch(set_up_);
         dispatch(*worker, batch);
     }
     worker->started = worker->idle_since = os::Clock::now();
@@ -122,7 +123,7 @@ void PoolEngine::bury(Worker& worker) {
     if (!worker.is_broken) salvage(worker);
     const Phase phase = worker.child->phase();
     const bool has_arrived = phase != Phase::launched && phase != Phase::wrong_build;
-    const bool is_ready = worker.is_initialised || (!settings_.initializer && has_arrived);
+    const bool is_ready = worker.is_initialised || (!set_up_ && has_arrived);
     bool has_run = worker.is_stopping || worker.is_condemned;
     if (is_ready) {
         failed_starts_ = 0;
@@ -205,7 +206,7 @@ void PoolEngine::note_failed_start(const Worker& worker) {
     if (failed_starts_ < failed_starts_limit && worker.child->phase() != Phase::wrong_build) return;
     break_pool("its workers end before they are ready; the last one " + to_string(worker.child->status()) +
                (worker.child->phase() == Phase::running
-                    ? " while it ran the initializer"
+                    ? " while it ran the " + set_up_name()
                     : "; main() must call multiproc::freeze_support() as its first line, and standard error of the "
                       "workers says more"));
 }

@@ -247,9 +247,6 @@ std::shared_ptr<const ProcessState::Result> ProcessState::result_of(Child& child
     try {
         record = child.results().peek();
         for (; record && child.accept_block(*record); record = child.results().peek()) child.results().pop(*record);
-        BlockLedger::Arrived arrived = child.take_arrived_blocks();
-        if (arrived.error) throw std::system_error(*arrived.error);
-        result->blocks = std::move(arrived.blocks);
     } catch (...) {
         result->fail = [error = std::current_exception()] { std::rethrow_exception(error); };
         return result;
@@ -274,7 +271,8 @@ std::shared_ptr<const ProcessState::Result> ProcessState::result_of(Child& child
     }
     try {
         ResultMessage message = read_result_record(*record);
-        attach_segment(message, child);
+        attach_memory(message, child);
+        result->blocks = std::move(message.blocks);
         if (message.id != call_id || message.first != 0 || message.count != 1)
             throw CodecError("multiproc: the child sent something that is no result");
         if (message.is_error) {

@@ -13,6 +13,7 @@
 
 #include "channel.hpp"
 #include "child_main.hpp"
+#include "preload.hpp"
 #include "runtime.hpp"
 
 namespace multiproc {
@@ -115,7 +116,7 @@ void detail::enter_program() {
     std::optional<os::Bootstrap> bootstrap;
     try {
         // Taken even if this is not the first call: a process has at most one bootstrap.
-        bootstrap = os::take_bootstrap();
+        bootstrap = os::take_bootstrap(preload_in_server);
     } catch (const std::exception& error) {
         // A child that cannot become one must not go on as the program.
         fail_bootstrap(std::string("multiproc: this child process cannot begin: ") + error.what() + "\n");

@@ -21,7 +21,17 @@ ResultMessage copy_fields(const std::byte* place) noexcept {
     message.is_in_segment = (record->form & ResultRecord::in_segment) != 0;
     message.is_error = (record->form & ResultRecord::error) != 0;
     message.data = place + sizeof(ResultRecord);
+    if (record->blocks != 0)
+        message.block_ids = {message.data + record->blocks_at, std::size_t{record->blocks} * sizeof(BlockId)};
     return message;
+}
+
+// Whether what is behind the record, and how long it is, can be true.
+bool fits(const ResultMessage& message, std::size_t room) noexcept {
+    if (message.size > room) return false;
+    if (message.block_ids.empty()) return true;
+    const auto at = static_cast<std::size_t>(message.block_ids.data() - message.data);
+    return message.count == 1 && at <= room && message.block_ids.size() <= room - at;
 }
 
 }  // namespace
@@ -38,13 +48,15 @@ ResultMessage read_result_record(const ResultRingParent::Record& record) {
             throw CodecError("multiproc: a worker sent a broken result");
         std::memcpy(&message.ref, message.data, sizeof message.ref);
         message.size = static_cast<std::size_t>(message.ref.bytes);
-    } else if (message.size > room) {
+    } else if (!fits(message, room)) {
         throw CodecError("multiproc: a worker sent a broken result");
     }
     return message;
 }
 
-void attach_segment(ResultMessage& message, Child& child) {
+void attach_memory(ResultMessage& message, Child& child) {
+    child.take_arrived_blocks(message.block_ids, message.blocks);
+    if (!message.blocks.empty() && message.count != 1) throw CodecError("multiproc: a worker sent a broken result");
     if (!message.is_in_segment) return;
     message.segment = child.open(message.ref);
     message.data = message.segment->data() + segment_payload;
@@ -54,8 +66,8 @@ ResultMessage read_unfinished_record(Child& child) noexcept {
     const ResultRingParent& ring = child.results();
     if (ring.unfinished_room() < sizeof(ResultRecord)) return {};
     ResultMessage message = copy_fields(ring.unfinished());
-    const bool fits = message.size <= ring.unfinished_room() - sizeof(ResultRecord);
-    if (message.is_in_segment || message.is_error || !fits) return {};
+    const std::size_t room = ring.unfinished_room() - sizeof(ResultRecord);
+    if (message.is_in_segment || message.is_error || !fits(message, room)) return {};
     return message;
 }
 

@@ -86,11 +86,12 @@ ResultRecord* ResultWriter::reserve_record(std::size_t payload, std::size_t& roo
 // Opens a record with room for at least `bytes`.
 void ResultWriter::open(std::size_t bytes) {
     std::size_t room = 0;
-    record_ = reserve_record(bytes, room);
+    record_ = reserve_record(bytes + room_for_blocks(kept_blocks_.size()), room);
     begin_record(record_, 0);
     progress_ = &record_->progress;
     begin_ = cursor_ = payload_of(record_);
     limit_ = begin_ + std::min(room, inline_limit);
+    if (!kept_blocks_.empty()) write_block_ids(limit_ -= room_for_blocks(kept_blocks_.size()));
     done_ = 0;
 }
 
@@ -101,6 +102,7 @@ void ResultWriter::begin_record(ResultRecord* record, std::uint32_t form) const 
     record->id = id_;
     record->first = first_;
     record->form = form;
+    record->blocks = 0;
 }
 
 void ResultWriter::close_record() noexcept {
@@ -122,7 +124,13 @@ void ResultWriter::tell() noexcept { doorbell_.ring(tasks_->is_low() ? News::low
 
 // Sends the complete items of the open record.
 void ResultWriter::send_record() noexcept {
-    push(record_, items_bytes(record_->progress.load(std::memory_order_relaxed)));
+    std::size_t bytes = items_bytes(record_->progress.load(std::memory_order_relaxed));
+    if (!kept_blocks_.empty()) {
+        write_block_ids(begin_ + bytes);  // nearer, so that the record becomes no longer than it must
+        bytes += room_for_blocks(kept_blocks_.size());
+        kept_blocks_.clear();
+    }
+    push(record_, bytes);
     first_ += done_;
     tell();
 }
@@ -175,23 +183,16 @@ void ResultWriter::grow(std::size_t more) {
     const std::size_t whole = lease_.segment ? 0 : items_bytes(progress_->load(std::memory_order_relaxed));
     const std::size_t item = size() - whole;  // bytes of the unfinished item
     if (more > SIZE_MAX / 4 - item) throw std::bad_alloc();
-
-    if (lease_.segment) {
-        SegmentLease larger = segments_.acquire(item + more + item / 2);
-        std::memcpy(larger.data(), begin_, item);
-        lease_ = std::move(larger);
-    } else {
+    if (!lease_.segment) {
         const bool travels_alone = send_each_;
         set_item_aside();
-        if (item + more <= inline_limit) {
-            continue_item(more);
-            send_each_ = travels_alone;
-            return;
-        }
-        lease_ = segments_.acquire(item + more + 4096);
-        if (item != 0) std::memcpy(lease_.data(), moving_.data(), item);
-        send_each_ = true;
+        continue_item(more);
+        send_each_ = send_each_ || travels_alone;
+        return;
     }
+    SegmentLease larger = segments_.acquire(item + more + item / 2);
+    std::memcpy(larger.data(), begin_, item);
+    lease_ = std::move(larger);
     begin_ = lease_.data();
     cursor_ = begin_ + item;
     limit_ = begin_ + lease_.capacity();
@@ -205,46 +206,76 @@ void ResultWriter::set_item_aside() {
     close_record();
 }
 
-// Puts it into a record of its own, with room for `more` bytes.
+// Puts it where it has room for `more` bytes: into a fresh record, or a segment.
 void ResultWriter::continue_item(std::size_t more) {
     const std::size_t item = moving_.size();
-    open(std::max(item + more, smallest_room));
+    if (item + more + room_for_blocks(kept_blocks_.size()) <= inline_limit) {
+        open(std::max(item + more, smallest_room));
+    } else {
+        lease_ = segments_.acquire(item + more + 4096);
+        for (const BlockId& id : std::exchange(kept_blocks_, {})) send_block_record(RecordKind::attach, id);
+        begin_ = lease_.data();
+        limit_ = begin_ + lease_.capacity();
+        send_each_ = true;
+    }
     if (item != 0) std::memcpy(begin_, moving_.data(), item);
     cursor_ = begin_ + item;
 }
 
-// The block's record comes before the item's, which holds this item only: who gets it holds the block.
+// An item that refers to blocks is alone in its record: who gets it holds the blocks. One that the parent keeps is
+// named in that record; any other has a record of its own before it.
 void ResultWriter::attach(detail::Attachment block) {
     if (record_ == nullptr && !lease_.segment) throw CodecError("multiproc: a result is written outside of a task");
-    BlockRecord record{};
-    record.id = block->id();
-    if (!blocks_.is_kept_by_parent(record.id)) {
-        const os::Segment& segment = block->memory()->segment;
-        record.size = segment.size();
-        record.token = hand_over([&] { return link_.send(segment.handle()); });
-        record.has_handle = 1;
+    const BlockId id = block->id();
+    const bool is_kept = blocks_.is_kept_by_parent(id);
+    if (is_kept && !lease_.segment && done_ == 0 && kept_blocks_.empty()) {
+        const std::size_t room = room_for_blocks(1);
+        if (static_cast<std::size_t>(limit_ - cursor_) >= room) {
+            kept_blocks_.push_back(id);
+            write_block_ids(limit_ -= room);
+            send_each_ = true;
+            return;
+        }
     }
-    if (lease_.segment) return send_block_record(RecordKind::attach, record);
+    const os::Segment& segment = block->memory()->segment;
+    std::optional<std::uint64_t> token;
+    if (!is_kept) token = hand_over([&] { return link_.send(segment.handle()); });
+    if (lease_.segment) return send_block_record(RecordKind::attach, id, segment.size(), token);
     set_item_aside();
-    send_block_record(RecordKind::attach, record);
+    if (is_kept) {
+        kept_blocks_.push_back(id);
+    } else {
+        send_block_record(RecordKind::attach, id, segment.size(), token);
+    }
     continue_item(0);
     send_each_ = true;
 }
 
+// Enough to begin at a place that an id may have.
+std::size_t ResultWriter::room_for_blocks(std::size_t blocks) const noexcept {
+    return blocks == 0 ? 0 : blocks * sizeof(BlockId) + alignof(BlockId);
+}
+
+void ResultWriter::write_block_ids(std::byte* place) noexcept {
+    const std::size_t offset = static_cast<std::size_t>(place - begin_) + alignof(BlockId) - 1;
+    record_->blocks_at = static_cast<std::uint32_t>(offset / alignof(BlockId) * alignof(BlockId));
+    std::memcpy(begin_ + record_->blocks_at, kept_blocks_.data(), kept_blocks_.size() * sizeof(BlockId));
+    record_->blocks = static_cast<std::uint32_t>(kept_blocks_.size());
+}
+
 void ResultWriter::answer_detach(const BlockId& id) noexcept {
-    BlockRecord record{};
-    record.id = id;
-    send_block_record(RecordKind::detach, record);
+    send_block_record(RecordKind::detach, id);
     tell();
 }
 
-void ResultWriter::send_block_record(RecordKind kind, const BlockRecord& record) noexcept {
-    auto* const place = reinterpret_cast<BlockRecord*>(reserve(sizeof record).place);
-    place->id = record.id;
-    place->size = record.size;
-    place->token = record.token;
-    place->has_handle = record.has_handle;
-    ring_.push(kind, sizeof record);
+void ResultWriter::send_block_record(RecordKind kind, const BlockId& id, std::uint64_t size,
+                                     std::optional<std::uint64_t> token) noexcept {
+    auto* const record = reinterpret_cast<BlockRecord*>(reserve(sizeof(BlockRecord)).place);
+    record->id = id;
+    record->size = size;
+    record->token = token.value_or(0);
+    record->has_handle = token ? 1 : 0;
+    ring_.push(kind, sizeof(BlockRecord));
 }
 
 void ResultWriter::send_error() noexcept {
@@ -253,6 +284,7 @@ void ResultWriter::send_error() noexcept {
         encode_current_exception(encoded, os::current_pid(), task_ != nullptr ? task_->name() : std::string());
         error_text_ = current_exception_text();
         // What the item had written so far is dropped; the items before it are sent.
+        kept_blocks_.clear();
         if (record_ != nullptr && done_ != 0) send_record();
         close_record();
         write_error(encoded.bytes());

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -50,7 +51,10 @@ private:
     ResultRecord* reserve_record(std::size_t payload, std::size_t& room);
     void set_item_aside();
     void continue_item(std::size_t more);
-    void send_block_record(RecordKind kind, const BlockRecord& record) noexcept;
+    std::size_t room_for_blocks(std::size_t blocks) const noexcept;
+    void write_block_ids(std::byte* place) noexcept;
+    void send_block_record(RecordKind kind, const BlockId& id, std::uint64_t size = 0,
+                           std::optional<std::uint64_t> token = std::nullopt) noexcept;
     void begin_record(ResultRecord* record, std::uint32_t form) const noexcept;
     void push(ResultRecord* record, std::size_t payload) noexcept;
     void send_record() noexcept;
@@ -76,6 +80,7 @@ private:
     SegmentLease lease_;                             // the item at hand, if it has outgrown the ring
     std::atomic<std::uint64_t> unseen_progress_{0};  // progress of an item that is not in the ring
     std::vector<std::byte> moving_;                  // an unfinished item on its way to another place
+    std::vector<BlockId> kept_blocks_;               // that the item at hand refers to, and the parent keeps
     std::uint64_t id_ = 0;
     std::uint32_t first_ = 0;             // index of the open record's first item
     std::uint64_t begun_ = 0;             // nanoseconds of the steady clock, if the call is timed or watched

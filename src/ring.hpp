@@ -93,7 +93,7 @@ struct SegmentCall {
     std::uint64_t items;
 };
 
-// Behind it: the results; or a SegmentRef.
+// Behind it: the results; or a SegmentRef. Then the ids of the blocks that they refer to and the parent keeps.
 struct ResultRecord {
     RecordWord word;
     std::uint64_t id;
@@ -103,6 +103,8 @@ struct ResultRecord {
     std::uint64_t nanoseconds;  // ... and how long it has taken so far; both of a timed call, else 0
     std::uint32_t first;        // index of the first item in here
     std::uint32_t form;
+    std::uint32_t blocks;     // how many ids
+    std::uint32_t blocks_at;  // their offset behind this record
 
     static constexpr std::uint32_t in_segment = 1;  // a SegmentRef follows, and the message is there
     static constexpr std::uint32_t error = 2;

@@ -70,9 +70,15 @@ struct PoolOptions {
     /// the codec, for debugging (timeouts, cancelling and limits have no effect then).
     std::optional<Count> workers = {};
     StartMethod start_method = StartMethod::automatic;  ///< see start_method.hpp
-    Action initializer = {};                            ///< run in each worker before its first task
-    Action finalizer = {};                              ///< run in each worker before it leaves in good order
-    Count max_tasks_per_worker = 0;                     ///< a worker is replaced after so many items; 0: never
+    /// Run once in the fork server before it forks the first worker of this pool, so that all workers share the memory
+    /// of what it loads, copy-on-write; with other start methods, and where it failed there, in each worker before the
+    /// initializer. `.preload = multiproc::partial(load_model, path)`: the same function with the same arguments runs
+    /// once for all pools of the program. The server has the directory and environment that the program had at its first
+    /// start. If it starts a thread that stays, nothing can be forked safely any more, and workers are spawned.
+    Action preload = {};
+    Action initializer = {};         ///< run in each worker before its first task
+    Action finalizer = {};           ///< run in each worker before it leaves in good order
+    Count max_tasks_per_worker = 0;  ///< a worker is replaced after so many items; 0: never
     /// A worker that has had nothing to do for so long ends; zero: never. Then workers also start on demand: one at
     /// first, and the others when tasks are waiting.
     std::chrono::nanoseconds idle_timeout{0};
