@@ -21,6 +21,7 @@
 #include "messages.hpp"
 #include "platform.hpp"
 #include "process_end.hpp"
+#include "spare.hpp"
 
 namespace multiproc::os::posix {
 
@@ -54,11 +55,17 @@ bool is_single_threaded() noexcept {
     return false;
 }
 
+// What a new process finds that it is: with a line, a spare child, which still has to wait for its request.
+struct NewChild {
+    Bootstrap bootstrap;
+    std::optional<SpareLine> line;
+};
+
 class Server {
 public:
     explicit Server(Bootstrap bootstrap);
-    // Returns in a child, with its bootstrap.
-    Bootstrap run();
+    // Returns in a child.
+    NewChild run();
 
 private:
     struct Client {
@@ -68,15 +75,22 @@ private:
         std::deque<Handle> descriptors;
         std::vector<unsigned char> unsent;  // statuses that the client's socket had no room for
         bool gone = false;
+        // The child that was forked ahead for it, until it says that it used it; and how that ended, should it have done
+        // so by then. One that was not used is nobody's business.
+        pid_t spare = 0;
+        std::optional<ExitStatus> spare_end;
     };
 
     void admit();
     void reap();
     void send_statuses(Client& client) noexcept;
     void receive(Client& client);
-    std::optional<Bootstrap> handle_requests(const std::shared_ptr<Client>& client);
-    std::optional<Bootstrap> fork_for(const std::shared_ptr<Client>& client, const RequestHeader& header,
-                                      std::string context);
+    std::optional<NewChild> handle_requests(const std::shared_ptr<Client>& client);
+    std::optional<NewChild> fork_for(const std::shared_ptr<Client>& client, ReceivedRequest request);
+    std::optional<NewChild> fork_ahead_for(const std::shared_ptr<Client>& client, ReceivedRequest request);
+    pid_t fork_child(const std::shared_ptr<Client>& client, std::optional<std::uint64_t> process_limit, Reply& reply,
+                     Handle& end);
+    void tell(Client& client, pid_t pid, ExitStatus status);
 
     pid_t owner_;
     Handle owner_end_;
@@ -120,7 +134,7 @@ Server::Server(Bootstrap bootstrap)
     main_module();
 }
 
-Bootstrap Server::run() {
+NewChild Server::run() {
     for (;;) {
         std::vector<pollfd> entries{
             {fd_of(owner_end_), POLLIN, 0}, {fd_of(ended_reader_), POLLIN, 0}, {fd_of(door_inside_), POLLIN, 0}};
@@ -148,7 +162,7 @@ Bootstrap Server::run() {
             if (entries[first + 2 * i + 1].revents != 0) send_statuses(client);
             if (entries[first + 2 * i].revents == 0) continue;
             receive(client);
-            if (auto bootstrap = handle_requests(polled[i])) return std::move(*bootstrap);
+            if (auto child = handle_requests(polled[i])) return std::move(*child);
             // The owner closes its connection when it is done with the server; a child of it is a client like any
             // other.
             if (client.gone && client.pid == owner_) exit_now(0);
@@ -189,13 +203,21 @@ void Server::reap() {
         }
         const ExitStatus status = result == 0 ? status_of(info) : ExitStatus::unknown();
         if (const auto client = child->second.lock(); client && !client->gone) {
-            const StatusMessage message{child->first, static_cast<std::int32_t>(status.kind()), status.number()};
-            const auto* const begin = reinterpret_cast<const unsigned char*>(&message);
-            client->unsent.insert(client->unsent.end(), begin, begin + sizeof message);
-            send_statuses(*client);
+            if (client->spare == child->first) {
+                client->spare_end = status;
+            } else {
+                tell(*client, child->first, status);
+            }
         }
         child = children_.erase(child);
     }
+}
+
+void Server::tell(Client& client, pid_t pid, ExitStatus status) {
+    const StatusMessage message{pid, static_cast<std::int32_t>(status.kind()), status.number()};
+    const auto* const begin = reinterpret_cast<const unsigned char*>(&message);
+    client.unsent.insert(client.unsent.end(), begin, begin + sizeof message);
+    send_statuses(client);
 }
 
 void Server::send_statuses(Client& client) noexcept {
@@ -231,12 +253,13 @@ void Server::receive(Client& client) {
     }
 }
 
-std::optional<Bootstrap> Server::handle_requests(const std::shared_ptr<Client>& client) {
+std::optional<NewChild> Server::handle_requests(const std::shared_ptr<Client>& client) {
     std::vector<unsigned char>& received = client->received;
     std::size_t used = 0;
-    std::optional<Bootstrap> child;
+    std::optional<NewChild> child;
     while (!child) {
-        RequestHeader header;
+        ReceivedRequest request;
+        RequestHeader& header = request.header;
         if (received.size() - used < sizeof header) break;
         std::memcpy(&header, received.data() + used, sizeof header);
         if (header.context_size > largest_context || header.descriptors > max_descriptors) {
@@ -250,73 +273,127 @@ std::optional<Bootstrap> Server::handle_requests(const std::shared_ptr<Client>& 
             if (children_.count(header.pid) != 0) ::kill(header.pid, header.signal);
             continue;
         }
-        std::string context(reinterpret_cast<const char*>(received.data() + used), header.context_size);
+        request.context.assign(reinterpret_cast<const char*>(received.data() + used), header.context_size);
         used += header.context_size;
-        child = fork_for(client, header, std::move(context));
+        while (request.descriptors.size() < header.descriptors && !client->descriptors.empty()) {
+            request.descriptors.push_back(std::move(client->descriptors.front()));
+            client->descriptors.pop_front();
+        }
+        child = header.kind == RequestKind::spare ? fork_ahead_for(client, std::move(request))
+                                                  : fork_for(client, std::move(request));
     }
     received.erase(received.begin(), received.begin() + static_cast<std::ptrdiff_t>(used));
     return child;
 }
 
-// Returns the bootstrap in the child only.
-std::optional<Bootstrap> Server::fork_for(const std::shared_ptr<Client>& client, const RequestHeader& header,
-                                          std::string context) {
-    std::vector<Handle> descriptors;
-    while (descriptors.size() < header.descriptors && !client->descriptors.empty()) {
-        descriptors.push_back(std::move(client->descriptors.front()));
-        client->descriptors.pop_front();
+// Forks. In the new process, returns 0 with all signals blocked.
+pid_t Server::fork_child(const std::shared_ptr<Client>& client, std::optional<std::uint64_t> process_limit, Reply& reply,
+                         Handle& end) {
+    has_one_thread_ = has_one_thread_ || is_single_threaded();
+    if (!has_one_thread_) return -1;
+    SignalBlock block;
+    pid_t pid = -1;
+    {
+        const ProcessLimit limit(process_limit);
+        pid = ::fork();
     }
+    if (pid == 0) {
+        block.keep();  // until the dispositions are put back
+        keep_known_descriptors();
+        Launching& state = launching();
+        state.server.door = std::move(door_);
+        state.server.identity = std::move(identity_);
+        return 0;
+    }
+    if (pid < 0) {
+        reply.error = errno;
+        return -1;
+    }
+    reply.pid = pid;
+    children_[pid] = client;
+    try {
+        if (has_pidfds()) end = open_pidfd(pid);  // cannot be another's: only this thread reaps
+    } catch (const std::exception&) {
+        ::kill(pid, SIGKILL);
+        reply = {0, EMFILE};
+        children_[pid].reset();  // reaped, but nobody is told
+    }
+    return pid;
+}
+
+// What a child does with its request; `next` is the first of its descriptors that is not used yet.
+void unpack(ReceivedRequest& request, std::size_t next, Bootstrap& bootstrap) {
+    std::vector<Handle>& descriptors = request.descriptors;
+    bootstrap.out = std::move(descriptors[next++]);
+    install_error_stream(std::move(descriptors[next++]));  // the others are the null device here too
+    if ((request.header.flags & has_directory) != 0) enter_directory(fd_of(descriptors[next++]));
+    if ((request.header.flags & has_lifeline) != 0) launching().lifeline = std::move(descriptors[next++]);
+    for (; next < descriptors.size(); ++next) bootstrap.handles.push_back(std::move(descriptors[next]));
+    bootstrap.context = std::move(request.context);
+}
+
+// Whether all came that should; the kernel drops what this process may not have. `own`: how many of the first a spare
+// child has already.
+bool is_complete(const ReceivedRequest& request, std::size_t own) noexcept {
+    const RequestHeader& header = request.header;
     const std::size_t fixed =
         4 + ((header.flags & has_directory) != 0 ? 1u : 0u) + ((header.flags & has_lifeline) != 0 ? 1u : 0u);
+    return request.descriptors.size() + own >= std::max<std::size_t>(header.descriptors, fixed);
+}
+
+// Returns something in the child only.
+std::optional<NewChild> Server::fork_for(const std::shared_ptr<Client>& client, ReceivedRequest request) {
     Reply reply;
     Handle end;
-    pid_t pid = -1;
-    if (descriptors.size() < std::max<std::size_t>(header.descriptors, fixed)) {
-        reply.error = EMFILE;  // the kernel drops what this process may not have
-    } else if (has_one_thread_ = has_one_thread_ || is_single_threaded(); has_one_thread_) {
-        SignalBlock block;
-        {
-            const ProcessLimit limit(context);
-            pid = ::fork();
-        }
-        if (pid == 0) {
-            block.keep();  // until settle has put the dispositions back
-            keep_known_descriptors();
-            std::size_t next = 0;
-            Bootstrap bootstrap;
-            bootstrap.control = std::move(descriptors[next++]);  // tells it to go on
-            bootstrap.parent_pid = static_cast<std::uint32_t>(client->pid);
-            bootstrap.parent = std::move(descriptors[next++]);
-            bootstrap.out = std::move(descriptors[next++]);
-            bootstrap.err = std::move(descriptors[next++]);
-            install_error_stream(std::move(bootstrap.err));  // the others are the null device here too
-            if ((header.flags & has_directory) != 0) enter_directory(fd_of(descriptors[next++]));
-            Launching& state = launching();
-            if ((header.flags & has_lifeline) != 0) state.lifeline = std::move(descriptors[next++]);
-            state.server.door = std::move(door_);
-            state.server.identity = std::move(identity_);
-            for (; next < descriptors.size(); ++next) bootstrap.handles.push_back(std::move(descriptors[next]));
-            bootstrap.context = std::move(context);
-            return bootstrap;
-        }
-        if (pid < 0) {
-            reply.error = errno;
-        } else {
-            reply.pid = pid;
-            children_[pid] = client;
-        }
-    }
-    if (pid > 0) {
-        try {
-            if (has_pidfds()) end = open_pidfd(pid);  // cannot be another's: only this thread reaps
-        } catch (const std::exception&) {
-            ::kill(pid, SIGKILL);
-            reply = {0, EMFILE};
-            children_[pid].reset();  // reaped, but nobody is told
-        }
+    if (!is_complete(request, 0)) {
+        reply.error = EMFILE;
+    } else if (fork_child(client, process_limit_of(request.context), reply, end) == 0) {
+        NewChild child;
+        child.bootstrap.control = std::move(request.descriptors[0]);  // tells it to go on
+        child.bootstrap.parent_pid = static_cast<std::uint32_t>(client->pid);
+        child.bootstrap.parent = std::move(request.descriptors[1]);
+        unpack(request, 2, child.bootstrap);
+        return child;
     }
     std::vector<int> attached;
     if (end) attached.push_back(fd_of(end));
+    if (send_all(fd_of(client->requests), &reply, sizeof reply, attached) != 0) client->gone = true;
+    return std::nullopt;
+}
+
+std::optional<NewChild> Server::fork_ahead_for(const std::shared_ptr<Client>& client, ReceivedRequest request) {
+    // That the client asks for another says what became of the last one.
+    const std::optional<ExitStatus> last_end = std::exchange(client->spare_end, std::nullopt);
+    const pid_t last = std::exchange(client->spare, 0);
+    if (last != 0 && last == request.header.pid) {
+        if (last_end) tell(*client, last, *last_end);
+    } else if (last != 0 && !last_end) {
+        children_[last].reset();  // it leaves, and nobody is told
+    }
+    Reply reply;
+    Handle end;
+    std::vector<int> attached;
+    std::optional<SpareLine> line;
+    try {
+        if (request.descriptors.empty()) fail("receiving a request for a spare child", EMFILE);
+        line.emplace();
+    } catch (const std::system_error& error) { reply.error = error.code().value(); }
+    if (line) {
+        std::optional<std::uint64_t> limit;
+        if ((request.header.flags & has_process_limit) != 0) limit = request.header.process_limit;
+        if (fork_child(client, limit, reply, end) == 0) {
+            NewChild child;
+            child.bootstrap.parent_pid = static_cast<std::uint32_t>(client->pid);
+            child.bootstrap.parent = std::move(request.descriptors.front());
+            line->clients.reset();
+            child.line = std::move(line);
+            return child;
+        }
+        client->spare = reply.pid;
+        attached = {fd_of(line->clients), fd_of(line->baton)};
+        if (end) attached.push_back(fd_of(end));
+    }
+    if (reply.pid == 0) attached.clear();
     if (send_all(fd_of(client->requests), &reply, sizeof reply, attached) != 0) client->gone = true;
     return std::nullopt;
 }
@@ -325,9 +402,17 @@ std::optional<Bootstrap> Server::fork_for(const std::shared_ptr<Client>& client,
 
 Bootstrap serve(Bootstrap bootstrap) {
     set_process_name("mp-forkserver");
-    // In a child the server's descriptors are closed: they would hide the server's end from the client.
-    Server server(std::move(bootstrap));
-    return server.run();
+    NewChild child = [&] {
+        // In a child the server's descriptors are closed: they would hide the server's end from the client.
+        Server server(std::move(bootstrap));
+        return server.run();
+    }();
+    if (!child.line) return std::move(child.bootstrap);
+    prepare_child(child.bootstrap);
+    ReceivedRequest request = await_use(child.line->childs, child.line->baton);
+    if (!is_complete(request, 2)) fail("receiving what the parent sends", EMFILE);
+    unpack(request, 0, child.bootstrap);
+    return std::move(child.bootstrap);
 }
 
 }  // namespace multiproc::os::posix

@@ -17,6 +17,7 @@
 #include "launching.hpp"
 #include "messages.hpp"
 #include "process_end.hpp"
+#include "spare.hpp"
 
 namespace multiproc::os::posix {
 
@@ -79,6 +80,7 @@ void forget(Launching::Server& server) noexcept {
     server.door.reset();
     server.connection.reset();
     server.process.reset();
+    server.spare_asked = false;
 }
 
 // Makes that the current server which fits this process's rights, and leaves those that nobody needs any more: who gave
@@ -108,6 +110,7 @@ struct Request {
     std::string bytes;
     std::vector<Handle> owned;
     std::vector<int> descriptors;  // after the one that lets the child go on
+    std::optional<std::uint64_t> process_limit;
 
     Request(const Launch& launch, const std::string& own_status, RawHandle lifeline);
 };
@@ -123,6 +126,7 @@ Request::Request(const Launch& launch, const std::string& own_status, RawHandle 
     attach(duplicate_or_null(launch.err == no_handle ? STDERR_FILENO : launch.err, O_WRONLY));
     Handle directory = open_directory(launch.cwd);
     const std::string context = capture_context(launch.env, own_status, directory ? std::string() : own_directory());
+    process_limit = process_limit_of(context);
     if (directory) {
         header.flags |= has_directory;
         attach(std::move(directory));
@@ -148,14 +152,37 @@ bool await_answer(const Launching::Server& server) noexcept {
     return entries[0].revents != 0;
 }
 
+bool has_ended(const Launching::Server& server) noexcept {
+    pollfd entries[] = {{server.connection->requests(), 0, 0},
+                        {server.process ? fd_of(server.process->end) : -1, POLLIN, 0}};
+    return retry([&] { return ::poll(entries, 2, 0); }) != 0;
+}
+
 struct Answer {
+    Reply reply;
+    std::vector<Handle> attached;
+};
+
+// The server's next answer. Nothing if it breaks off.
+std::optional<Answer> receive_answer(const Launching::Server& server) noexcept {
+    Answer answer;
+    try {
+        if (!await_answer(server) || !receive_all(server.connection->requests(), &answer.reply, sizeof answer.reply,
+                                                  answer.attached)) {
+            return std::nullopt;
+        }
+    } catch (const std::exception&) { return std::nullopt; }
+    return answer;
+}
+
+struct Started {
     Reply reply;
     Handle end;
 };
 
 // Nothing if the server cannot be reached or breaks off: it has to be left then, as it may be in the middle of a
 // request or of an answer.
-std::optional<Answer> ask(const Launching::Server& server, const Request& request) {
+std::optional<Started> ask(const Launching::Server& server, const Request& request) {
     ServerConnection& connection = *server.connection;
     const auto [go, say_go] = make_pipe();  // the child waits for a byte, and ends without one
     std::vector<int> descriptors{fd_of(go)};
@@ -168,21 +195,18 @@ std::optional<Answer> ask(const Launching::Server& server, const Request& reques
             fail("asking the fork server for a child", error);
         if (error != 0) return std::nullopt;
     }
-    Answer answer;
-    std::vector<Handle> attached;
-    try {
-        if (!await_answer(server) || !receive_all(connection.requests(), &answer.reply, sizeof answer.reply, attached))
-            return std::nullopt;
-    } catch (const std::exception&) { return std::nullopt; }
-    if (!attached.empty()) answer.end = std::move(attached.front());
+    std::optional<Answer> answer = receive_answer(server);
+    if (!answer) return std::nullopt;
+    Started started{answer->reply, {}};
+    if (!answer->attached.empty()) started.end = std::move(answer->attached.front());
     // This process has the other end too, so no signal can come of it. If the child is gone already, nothing is lost.
-    if (answer.reply.pid != 0) (void)!::write(fd_of(say_go), "g", 1);
-    return answer;
+    if (started.reply.pid != 0) (void)!::write(fd_of(say_go), "g", 1);
+    return started;
 }
 
 // Asks the current server. A server that was killed is replaced, and so is one that we came from and cannot reach. But
 // one that was just started and that ends before it answered will not do better the next time.
-Answer ask_some_server(Launching::Server& server, const Request& request) {
+Started ask_some_server(Launching::Server& server, const Request& request) {
     if (server.connection && server.connection->is_gone()) forget(server);
     for (bool fresh = false; !fresh;) {
         if (!server.connection && server.door) server.connection = knock(server.door.raw());
@@ -192,13 +216,65 @@ Answer ask_some_server(Launching::Server& server, const Request& request) {
             fresh = true;
         }
         if (server.connection) {
-            if (auto answer = ask(server, request)) return *std::move(answer);
+            if (auto started = ask(server, request)) return *std::move(started);
         }
         forget(server);
     }
     throw BootstrapError(
         "multiproc: the fork server, which runs this program up to freeze_support(), ended before that; its standard "
         "error says why");
+}
+
+// The answer to the request for a spare child, which has to be read before anything else is asked. Nothing if there is
+// none to be had, or if its server is gone: then it is left to end by itself.
+std::optional<SpareOffer> take_offer(Launching::Server& server) {
+    if (!std::exchange(server.spare_asked, false)) return std::nullopt;
+    std::optional<Answer> answer = receive_answer(server);
+    if (!answer || has_ended(server)) {
+        forget(server);
+        return std::nullopt;
+    }
+    if (answer->reply.pid == 0 || answer->attached.size() < 2) return std::nullopt;
+    SpareOffer offer;
+    offer.pid = answer->reply.pid;
+    offer.line = std::move(answer->attached[0]);
+    offer.baton = std::move(answer->attached[1]);
+    if (answer->attached.size() > 2) offer.end = std::move(answer->attached[2]);
+    if (has_pidfds() && !offer.end) return std::nullopt;
+    return offer;
+}
+
+// Uses the spare child, if there is one and it is as one forked now would be.
+std::optional<Started> use_spare(Launching::Server& server, const Request& request) {
+    const std::optional<std::uint64_t> limit = server.spare_limit;
+    std::optional<SpareOffer> offer = take_offer(server);
+    if (!offer || limit != request.process_limit || !offer->take()) return std::nullopt;
+    const std::vector<int> descriptors(request.descriptors.begin() + 1, request.descriptors.end());  // it has the first
+    const int error = send_all(fd_of(offer->line), request.bytes.data(), request.bytes.size(), descriptors);
+    // Of this process's own lack or mistake, before the first byte. Anything else is the child's end, and is told as such.
+    if (error == ETOOMANYREFS || error == EMFILE || error == EBADF) return std::nullopt;
+    return Started{{offer->pid, 0}, std::move(offer->end)};
+}
+
+// Asks for the next spare child, if the program starts one process after the other; `used` is the last one, or 0.
+void ask_for_spare(Launching::Server& server, const Request& request, pid_t used) noexcept {
+    const Clock::time_point now = Clock::now();
+    const bool often = server.last_start != Clock::time_point::min() && now - server.last_start < spare_patience;
+    server.last_start = now;
+    if (!often && used == 0) return;
+    RequestHeader header;
+    header.kind = RequestKind::spare;
+    header.pid = used;
+    header.descriptors = 1;
+    if (request.process_limit) {
+        header.flags |= has_process_limit;
+        header.process_limit = *request.process_limit;
+    }
+    ServerConnection& connection = *server.connection;
+    const std::lock_guard lock(connection.sending);
+    // If this fails the server is gone, or about to be found so.
+    server.spare_asked = send_all(connection.requests(), &header, sizeof header, {request.descriptors.front()}) == 0;
+    server.spare_limit = request.process_limit;
 }
 
 }  // namespace
@@ -231,7 +307,8 @@ bool fork_by_server(const Launch& request, const std::shared_ptr<Watched>& child
         const std::lock_guard lock(state.server_mutex);
         choose_server(state, *watch, Identity::current(own_status));
         if (state.server.refused) return false;
-        auto [reply, end] = ask_some_server(state.server, message);
+        std::optional<Started> spare = use_spare(state.server, message);
+        auto [reply, end] = spare ? *std::move(spare) : ask_some_server(state.server, message);
         if (reply.pid != 0) {
             child->pid = reply.pid;
             child->exact = static_cast<bool>(end);
@@ -246,6 +323,7 @@ bool fork_by_server(const Launch& request, const std::shared_ptr<Watched>& child
                 child->signal(SIGKILL);
                 throw;
             }
+            ask_for_spare(state.server, message, spare ? reply.pid : 0);
             return true;
         }
         if (reply.error != 0) fail("fork", reply.error);

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -36,6 +37,10 @@ struct Launching {
         std::shared_ptr<ServerConnection> connection;
         std::shared_ptr<Watched> process;  // if it is ours
         bool refused = false;              // it has threads, and was left
+        // A child ahead of the next start, see spare.hpp.
+        bool spare_asked = false;  // its answer has not been read
+        std::optional<std::uint64_t> spare_limit;  // on processes, when it was asked for
+        Clock::time_point last_start = Clock::time_point::min();
     };
     Server server;                // whose children are as this process is, or was at its last start
     std::vector<Server> retired;  // those of earlier identities whose children still run
@@ -85,6 +90,9 @@ void enter_directory(int directory) noexcept;
 void install_early_streams(const Handle& err) noexcept;
 // Puts `err` in the place of standard error.
 void install_error_stream(Handle err) noexcept;
+// What `settle` begins with, for a fork server's child that does not know yet what it is to be: signals reset, the parent
+// watched.
+void prepare_child(Bootstrap& bootstrap);
 
 // A copy of the door to the server, for a child that may use it: one that is as the server's own children are.
 Handle door_for_child();
