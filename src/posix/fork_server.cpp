@@ -18,6 +18,7 @@
 
 #include "context.hpp"
 #include "launching.hpp"
+#include "leash.hpp"
 #include "messages.hpp"
 #include "platform.hpp"
 #include "process_end.hpp"
@@ -71,10 +72,13 @@ private:
     struct Client {
         pid_t pid = 0;
         Handle requests, statuses;
+        Handle end, leash_reader, leash_writer;  // see leash.hpp; none if it has no leash
         std::vector<unsigned char> received;
         std::deque<Handle> descriptors;
         std::vector<unsigned char> unsent;  // statuses that the client's socket had no room for
-        bool gone = false;
+        bool gone = false;         // nothing more is heard of it, nor told to it
+        bool left = false;         // it said so
+        std::size_t children = 0;  // of it, that are not reaped
         // The child that was forked ahead for it, until it says that it used it; and how that ended, should it have done
         // so by then. One that was not used is nobody's business.
         pid_t spare = 0;
@@ -83,6 +87,9 @@ private:
 
     void admit();
     void reap();
+    void end_children_of(const Client* client) noexcept;
+    void forget_child(pid_t pid) noexcept;
+    bool is_done() const noexcept;
     void send_statuses(Client& client) noexcept;
     void receive(Client& client);
     std::optional<NewChild> handle_requests(const std::shared_ptr<Client>& client);
@@ -98,7 +105,7 @@ private:
     Identity identity_ = Identity::current();  // its children's
     Handle ended_reader_, ended_writer_;
     std::vector<std::shared_ptr<Client>> clients_;
-    std::map<pid_t, std::weak_ptr<Client>> children_;
+    std::map<pid_t, std::shared_ptr<Client>> children_;  // null: nobody is told of its end
     bool has_one_thread_ = false;  // for good: this process runs nothing any more that could start another
 };
 
@@ -140,9 +147,10 @@ NewChild Server::run() {
             {fd_of(owner_end_), POLLIN, 0}, {fd_of(ended_reader_), POLLIN, 0}, {fd_of(door_inside_), POLLIN, 0}};
         constexpr std::size_t first = 3;
         for (const auto& client : clients_) {
-            entries.push_back({fd_of(client->requests), POLLIN, 0});
+            entries.push_back({client->gone ? -1 : fd_of(client->requests), POLLIN, 0});
             const int wanted = client->unsent.empty() ? 0 : POLLOUT;
-            entries.push_back({fd_of(client->statuses), static_cast<short>(wanted), 0});
+            entries.push_back({client->gone ? -1 : fd_of(client->statuses), static_cast<short>(wanted), 0});
+            entries.push_back({fd_of(client->end), POLLIN, 0});
         }
         if (::poll(entries.data(), static_cast<nfds_t>(entries.size()), -1) < 0) {
             // EINTR: SIGCHLD. Else there are more entries than this process may have descriptors; those that were there
@@ -154,36 +162,49 @@ NewChild Server::run() {
             ::poll(nullptr, 0, slow_tick);
             for (pollfd& entry : entries) ::poll(&entry, 1, 0);
         }
-        if (entries[0].revents != 0) exit_now(0);
+        if (entries[0].revents != 0) {
+            // All of them descend from the owner. Where it has no leash its children see to themselves: what is ready here
+            // may only mean that it closed its descriptors.
+            if (has_pidfds()) end_children_of(nullptr);
+            exit_now(0);
+        }
         if (entries[1].revents != 0) reap();
         const std::vector<std::shared_ptr<Client>> polled = clients_;
         for (std::size_t i = 0; i < polled.size(); ++i) {
             Client& client = *polled[i];
-            if (entries[first + 2 * i + 1].revents != 0) send_statuses(client);
-            if (entries[first + 2 * i].revents == 0) continue;
+            const pollfd* const found = &entries[first + 3 * i];
+            if (found[2].revents != 0) {
+                end_children_of(&client);
+                client.gone = true;
+                client.end.reset();
+            }
+            if (found[1].revents != 0) send_statuses(client);
+            if (found[0].revents == 0) continue;
             receive(client);
             if (auto child = handle_requests(polled[i])) return std::move(*child);
-            // The owner closes its connection when it is done with the server; a child of it is a client like any
-            // other.
-            if (client.gone && client.pid == owner_) exit_now(0);
         }
         if (entries[2].revents != 0) admit();
-        clients_.erase(
-            std::remove_if(clients_.begin(), clients_.end(), [](const auto& client) { return client->gone; }),
-            clients_.end());
+        if (is_done()) exit_now(0);
+        std::erase_if(clients_, [](const auto& client) { return client->gone && client->children == 0; });
     }
 }
 
 void Server::admit() {
     Introduction introduction;
     Received message = receive_some(fd_of(door_inside_), &introduction, sizeof introduction, MSG_DONTWAIT);
-    if (message.size != sizeof introduction || message.descriptors.size() != 2) return;
+    const std::size_t count = message.descriptors.size();
+    if (message.size != sizeof introduction || (count != 2 && count != 5)) return;
     // Whoever comes with the door in his hand, but with other rights than this process, is not to get children with them.
     if (!has_same_user(fd_of(message.descriptors[0]))) return;
     auto client = std::make_shared<Client>();
     client->pid = introduction.pid;
     client->requests = std::move(message.descriptors[0]);
     client->statuses = std::move(message.descriptors[1]);
+    if (count == 5) {
+        client->end = std::move(message.descriptors[2]);
+        client->leash_reader = std::move(message.descriptors[3]);
+        client->leash_writer = std::move(message.descriptors[4]);
+    }
     clients_.push_back(std::move(client));
 }
 
@@ -202,15 +223,37 @@ void Server::reap() {
             continue;
         }
         const ExitStatus status = result == 0 ? status_of(info) : ExitStatus::unknown();
-        if (const auto client = child->second.lock(); client && !client->gone) {
+        if (const std::shared_ptr<Client>& client = child->second) {
+            --client->children;
             if (client->spare == child->first) {
                 client->spare_end = status;
-            } else {
+            } else if (!client->gone) {
                 tell(*client, child->first, status);
             }
         }
         child = children_.erase(child);
     }
+}
+
+// Null: of all clients. Those in the list are not reaped, so their pids are theirs.
+void Server::end_children_of(const Client* client) noexcept {
+    for (const auto& [pid, asker] : children_) {
+        if (client == nullptr || asker.get() == client) ::kill(pid, SIGKILL);
+    }
+}
+
+void Server::forget_child(pid_t pid) noexcept {
+    std::shared_ptr<Client>& client = children_[pid];
+    if (client) --client->children;
+    client.reset();
+}
+
+// The owner says when it is done with the server; a child of it is a client like any other. An owner of which nothing is
+// heard any more may have closed its descriptors only, so its children keep this process, which watches it for them.
+bool Server::is_done() const noexcept {
+    return std::any_of(clients_.begin(), clients_.end(), [this](const auto& client) {
+        return client->gone && client->pid == owner_ && (client->left || client->children == 0);
+    });
 }
 
 void Server::tell(Client& client, pid_t pid, ExitStatus status) {
@@ -268,6 +311,10 @@ std::optional<NewChild> Server::handle_requests(const std::shared_ptr<Client>& c
         }
         if (received.size() - used < sizeof header + header.context_size) break;
         used += sizeof header;
+        if (header.kind == RequestKind::leave) {
+            client->gone = client->left = true;
+            break;
+        }
         if (header.kind == RequestKind::signal) {
             // Known here means not reaped: the pid is still that child's.
             if (children_.count(header.pid) != 0) ::kill(header.pid, header.signal);
@@ -300,6 +347,7 @@ pid_t Server::fork_child(const std::shared_ptr<Client>& client, std::optional<st
     if (pid == 0) {
         block.keep();  // until the dispositions are put back
         keep_known_descriptors();
+        hold_leash(client->leash_reader);
         Launching& state = launching();
         state.server.door = std::move(door_);
         state.server.identity = std::move(identity_);
@@ -311,12 +359,13 @@ pid_t Server::fork_child(const std::shared_ptr<Client>& client, std::optional<st
     }
     reply.pid = pid;
     children_[pid] = client;
+    ++client->children;
     try {
         if (has_pidfds()) end = open_pidfd(pid);  // cannot be another's: only this thread reaps
     } catch (const std::exception&) {
         ::kill(pid, SIGKILL);
         reply = {0, EMFILE};
-        children_[pid].reset();  // reaped, but nobody is told
+        forget_child(pid);  // reaped, but nobody is told
     }
     return pid;
 }
@@ -368,7 +417,7 @@ std::optional<NewChild> Server::fork_ahead_for(const std::shared_ptr<Client>& cl
     if (last != 0 && last == request.header.pid) {
         if (last_end) tell(*client, last, *last_end);
     } else if (last != 0 && !last_end) {
-        children_[last].reset();  // it leaves, and nobody is told
+        forget_child(last);  // it leaves, and nobody is told
     }
     Reply reply;
     Handle end;

@@ -5,7 +5,8 @@
 
 namespace multiproc::os::posix {
 
-// A client introduces itself through the door: the two sockets it made for requests and for statuses are attached.
+// A client introduces itself through the door. The two sockets it made for requests and for statuses are attached, then,
+// if it has a leash, its own pidfd and the leash's reading and writing end.
 struct Introduction {
     std::int32_t pid = 0;
 };
@@ -16,6 +17,7 @@ enum class RequestKind : std::uint32_t {
     // the client has just used, or 0: from now on its end is told like any other's.
     spare,
     signal,
+    leave,  // the client is done with the server for good
 };
 
 // What a fork request attaches, in this order: what lets the child go on, parent, out, err, then those that the flags

@@ -15,6 +15,7 @@
 #include "context.hpp"
 #include "fork_server.hpp"
 #include "launching.hpp"
+#include "leash.hpp"
 #include "messages.hpp"
 #include "process_end.hpp"
 #include "spare.hpp"
@@ -28,11 +29,13 @@ std::shared_ptr<ServerConnection> knock(RawHandle door) {
     auto [requests, server_requests] = make_socket_pair(SOCK_STREAM);
     auto [statuses, server_statuses] = make_socket_pair(SOCK_STREAM);
     const Introduction introduction{static_cast<std::int32_t>(current_pid())};
+    std::vector<int> descriptors{fd_of(server_requests), fd_of(server_statuses)};
+    if (const std::optional<Leash> leash = own_leash())
+        descriptors.insert(descriptors.end(), {fd_of(own_end()), fd_of(leash->reader), fd_of(leash->writer)});
     // Waits while many others knock. The server's end wakes this call, and ends the connection when it happens later.
     int error = 0;
     for (int tries = 0; tries < 1000; ++tries) {
-        error =
-            send_all(fd_of(door), &introduction, sizeof introduction, {fd_of(server_requests), fd_of(server_statuses)});
+        error = send_all(fd_of(door), &introduction, sizeof introduction, descriptors);
         if (error != ENOBUFS) break;
         ::poll(nullptr, 0, 1);  // macOS does not wait for room
     }
@@ -71,6 +74,10 @@ void start_server(Launching::Server& server) {
 void leave(const Launching::Server& server) noexcept {
     if (!server.connection) return;
     const std::lock_guard sending(server.connection->sending);
+    // Its end alone would not tell: a program may have closed all its descriptors, and its children still run.
+    RequestHeader header;
+    header.kind = RequestKind::leave;
+    (void)send_all(server.connection->requests(), &header, sizeof header, {}, MSG_DONTWAIT);
     server.connection->close_requests();
 }
 

@@ -29,6 +29,7 @@ struct Launching {
     std::mutex mutex;  // guards what follows; not held while a process is started
     std::shared_ptr<ExitWatch> watch;
     Handle end, end_writer;  // see own_end; the writer exists where `end` is a pipe
+    Handle leash_reader, leash_writer;  // see own_leash
 
     std::mutex server_mutex;  // guards what follows; held for one request to the server
     struct Server {

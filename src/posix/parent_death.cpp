@@ -1,6 +1,7 @@
 // No child outlives its parent.
 //
-// Each child has a thread that sleeps until the parent's end. PR_SET_PDEATHSIG, which looks made for this, is not used
+// A fork server's child is on its parent's leash, where the system has that: see leash.hpp. Each other one has a thread
+// that sleeps until the parent's end. PR_SET_PDEATHSIG, which looks made for this, is not used
 // at all: it tells the end of the *thread* that made the process, so a child started from a short-lived thread would be
 // killed while its program goes on; and a fork server's child would be bound to the server, whose end must not touch
 // it.
@@ -14,6 +15,7 @@
 #include <csignal>
 #include <memory>
 
+#include "leash.hpp"
 #include "platform.hpp"
 #include "process_end.hpp"
 
@@ -123,6 +125,7 @@ void watch_parent(Handle parent, pid_t parent_pid) {
     // It may have ended before this call. The handle knows; whether this process's parent is pid 1 says nothing, since
     // in a container that may be the right parent, and elsewhere orphans may go to another process.
     if (is_ready(fd_of(watch->end), 0)) die_with_parent();
+    if (is_leashed()) return;
     const SignalBlock block;  // the program's signals are for the program's threads
     progress = Progress::starting;
     std::size_t stack = 256 * 1024;
