@@ -46,10 +46,10 @@ private:
 
 }  // namespace
 
-Child::Child(ChildOptions options) : exit_(std::make_shared<Exit>()) {
+Child::Child(ChildOptions options, const CallMessage* first) : exit_(std::make_shared<Exit>()) {
     require_reentry();
     try {
-        start(std::move(options));
+        start(std::move(options), first);
     } catch (const std::system_error& error) {
         const std::error_code& code = error.code();
         const bool is_limit = code == std::errc::resource_unavailable_try_again ||
@@ -60,7 +60,7 @@ Child::Child(ChildOptions options) : exit_(std::make_shared<Exit>()) {
     }
 }
 
-void Child::start(ChildOptions options) {
+void Child::start(ChildOptions options, const CallMessage* first) {
     Runtime& runtime = Runtime::get();
     PendingEntry entry(runtime);
 
@@ -95,12 +95,17 @@ void Child::start(ChildOptions options) {
     if (launch.env) check_environment(*launch.env);
     launch.forked = [](os::Bootstrap bootstrap) { run_child(std::move(bootstrap)); };
 
+    // A segment can be handed only to a child that is there.
+    const bool waits_for_child = first != nullptr && first->lease != nullptr;
+    if (first != nullptr && !waits_for_child) send(*first);
     process_ = os::launch(launch, [exit = exit_](ExitStatus status) { ended(exit, status); });
     entry.keep();
     try {
         link_->connect(*process_);
+        if (waits_for_child) send(*first);
     } catch (const std::system_error&) {
-        // It has ended already, or could not be reached: then it is no use. Its end tells the rest.
+        // It has ended already, or could not be reached, nor get what it is to run: then it is no use. Its end tells the
+        // rest.
         process_->signal(os::Signal::kill);
     }
 }

@@ -73,6 +73,7 @@ private:
         pid_t pid = 0;
         Handle requests, statuses;
         Handle end, leash_reader, leash_writer;  // see leash.hpp; none if it has no leash
+        std::string leash_name;
         std::vector<unsigned char> received;
         std::deque<Handle> descriptors;
         std::vector<unsigned char> unsent;  // statuses that the client's socket had no room for
@@ -204,6 +205,7 @@ void Server::admit() {
         client->end = std::move(message.descriptors[2]);
         client->leash_reader = std::move(message.descriptors[3]);
         client->leash_writer = std::move(message.descriptors[4]);
+        client->leash_name = leash_name(client->leash_reader);
     }
     clients_.push_back(std::move(client));
 }
@@ -347,7 +349,7 @@ pid_t Server::fork_child(const std::shared_ptr<Client>& client, std::optional<st
     if (pid == 0) {
         block.keep();  // until the dispositions are put back
         keep_known_descriptors();
-        hold_leash(client->leash_reader);
+        hold_leash(client->leash_name);
         Launching& state = launching();
         state.server.door = std::move(door_);
         state.server.identity = std::move(identity_);

@@ -8,7 +8,6 @@
 
 #include <atomic>
 #include <csignal>
-#include <cstdio>
 #include <exception>
 
 #include "launching.hpp"
@@ -76,15 +75,19 @@ std::optional<Leash> own_leash() {
     return Leash{state.leash_reader.raw(), state.leash_writer.raw()};
 }
 
-bool hold_leash(const Handle& reader) noexcept {
-    if (!reader) return false;
-    char path[32];
-    std::snprintf(path, sizeof path, "/proc/self/fd/%d", fd_of(reader));
+// Made by the server, since each child would have the pages that number formatting touches to itself.
+std::string leash_name(const Handle& reader) {
+    return reader ? "/proc/self/fd/" + std::to_string(fd_of(reader)) : std::string();
+}
+
+bool hold_leash(const std::string& name) noexcept {
+    if (name.empty()) return false;
     try {
         DescriptorLock lock;
         // Released, as it is kept to the end of the process.
         const int fd = fd_of(
-            lock.own(retry([&] { return ::open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); }), "the leash").release());
+            lock.own(retry([&] { return ::open(name.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC); }), "the leash")
+                .release());
         if (::fcntl(fd, F_SETSIG, SIGKILL) != 0 || ::fcntl(fd, F_SETOWN, ::getpid()) != 0 ||
             ::fcntl(fd, F_SETFL, O_ASYNC | O_NONBLOCK) != 0) {
             return false;
@@ -102,7 +105,8 @@ bool is_leashed() noexcept { return leashed.load(std::memory_order_relaxed) == c
 #else
 
 std::optional<Leash> own_leash() { return std::nullopt; }
-bool hold_leash(const Handle&) noexcept { return false; }
+std::string leash_name(const Handle&) { return {}; }
+bool hold_leash(const std::string&) noexcept { return false; }
 bool is_leashed() noexcept { return false; }
 
 #endif

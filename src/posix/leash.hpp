@@ -16,6 +16,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 
 #include "descriptors.hpp"
 
@@ -27,8 +28,10 @@ struct Leash {
 // This process's own, made when it is first needed. Nothing where the system cannot do it. Throws std::system_error.
 std::optional<Leash> own_leash();
 
+// In a server: the name under which a child it forks can open the reading end anew; empty if there is none.
+std::string leash_name(const Handle& reader);
 // In a new child: from now on it ends with the process whose leash that is. False where that cannot be had.
-bool hold_leash(const Handle& reader) noexcept;
+bool hold_leash(const std::string& name) noexcept;
 // Whether this process does so. A copy of it does not.
 bool is_leashed() noexcept;
 
