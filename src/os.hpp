@@ -207,6 +207,11 @@ std::vector<StartMethod> start_methods();
 
 // True if this process was started by `launch` and has not called `take_bootstrap` yet. A set-uid program answers no.
 bool is_bootstrap_pending() noexcept;
+// In a process whose bootstrap is pending: calls `late`, which must end the process, on a thread of the library unless
+// `end_arrival_watch` is called within `limit`. Throws std::system_error.
+void begin_arrival_watch(std::chrono::seconds limit, void (*late)() noexcept);
+// Does not return while `late` is being called. Does nothing if no watch was begun.
+void end_arrival_watch() noexcept;
 // Takes the bootstrap out of the environment, so that grandchildren start clean; nothing if there is none. In a fork
 // server it serves, and returns in each child it forks; when the program it serves has ended it does not return.
 std::optional<Bootstrap> take_bootstrap();

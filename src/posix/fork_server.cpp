@@ -1,6 +1,6 @@
 // The server's side: a process that runs this executable up to freeze_support and no further, and forks from there. It
 // has one thread, which sleeps in poll.
-#include "fork_server.hpp"
+#include "fork_server_process.hpp"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -29,10 +29,6 @@ namespace multiproc::os::posix {
 namespace {
 
 constexpr int slow_tick = 100;
-constexpr std::size_t largest_context = std::size_t(64) << 20;  // beyond what any system allows for an environment
-
-// Thread sanitizer runs a thread of its own in every process.
-constexpr std::size_t usual_threads = MULTIPROC_THREAD_SANITIZER != 0 ? 2 : 1;
 
 int child_ended_writer = -1;  // for the signal handler
 volatile std::sig_atomic_t child_ended = 0;
@@ -45,77 +41,14 @@ void on_child_ended(int) {
     errno = error;
 }
 
-bool is_single_threaded() noexcept {
-    // A thread that was joined a moment ago is counted until the kernel is done with it, so a second look is worth a
-    // little time. Threads that stay are found only once: the client does not ask again.
-    constexpr int longest = 100;
-    for (int i = 0; i < longest; ++i) {
-        if (thread_count() <= usual_threads) return true;
-        ::poll(nullptr, 0, 1);
-    }
-    return false;
-}
-
-// What a new process finds that it is: with a line, a spare child, which still has to wait for its request.
-struct NewChild {
-    Bootstrap bootstrap;
-    std::optional<SpareLine> line;
-};
-
-class Server {
-public:
-    explicit Server(Bootstrap bootstrap);
-    // Returns in a child.
-    NewChild run();
-
-private:
-    struct Client {
-        pid_t pid = 0;
-        Handle requests, statuses;
-        Handle end, leash_reader, leash_writer;  // see leash.hpp; none if it has no leash
-        std::string leash_name;
-        std::vector<unsigned char> received;
-        std::deque<Handle> descriptors;
-        std::vector<unsigned char> unsent;  // statuses that the client's socket had no room for
-        bool gone = false;         // nothing more is heard of it, nor told to it
-        bool left = false;         // it said so
-        std::size_t children = 0;  // of it, that are not reaped
-        // The child that was forked ahead for it, until it says that it used it; and how that ended, should it have done
-        // so by then. One that was not used is nobody's business.
-        pid_t spare = 0;
-        std::optional<ExitStatus> spare_end;
-    };
-
-    void admit();
-    void reap();
-    void end_children_of(const Client* client) noexcept;
-    void forget_child(pid_t pid) noexcept;
-    bool is_done() const noexcept;
-    void send_statuses(Client& client) noexcept;
-    void receive(Client& client);
-    std::optional<NewChild> handle_requests(const std::shared_ptr<Client>& client);
-    std::optional<NewChild> fork_for(const std::shared_ptr<Client>& client, ReceivedRequest request);
-    std::optional<NewChild> fork_ahead_for(const std::shared_ptr<Client>& client, ReceivedRequest request);
-    pid_t fork_child(const std::shared_ptr<Client>& client, std::optional<std::uint64_t> process_limit, Reply& reply,
-                     Handle& end);
-    void tell(Client& client, pid_t pid, ExitStatus status);
-
-    pid_t owner_;
-    Handle owner_end_;
-    Handle door_inside_, door_;
-    Identity identity_ = Identity::current();  // its children's
-    Handle ended_reader_, ended_writer_;
-    std::vector<std::shared_ptr<Client>> clients_;
-    std::map<pid_t, std::shared_ptr<Client>> children_;  // null: nobody is told of its end
-    bool has_one_thread_ = false;  // for good: this process runs nothing any more that could start another
-};
-
 void set_signal(int number, void (*action)(int)) noexcept {
     struct sigaction what {};
     what.sa_handler = action;
     what.sa_flags = SA_RESTART;
     ::sigaction(number, &what, nullptr);
 }
+
+}  // namespace
 
 Server::Server(Bootstrap bootstrap)
     : owner_(static_cast<pid_t>(bootstrap.parent_pid)),
@@ -298,161 +231,9 @@ void Server::receive(Client& client) {
     }
 }
 
-std::optional<NewChild> Server::handle_requests(const std::shared_ptr<Client>& client) {
-    std::vector<unsigned char>& received = client->received;
-    std::size_t used = 0;
-    std::optional<NewChild> child;
-    while (!child) {
-        ReceivedRequest request;
-        RequestHeader& header = request.header;
-        if (received.size() - used < sizeof header) break;
-        std::memcpy(&header, received.data() + used, sizeof header);
-        if (header.context_size > largest_context || header.descriptors > max_descriptors) {
-            client->gone = true;  // not one of ours
-            break;
-        }
-        if (received.size() - used < sizeof header + header.context_size) break;
-        used += sizeof header;
-        if (header.kind == RequestKind::leave) {
-            client->gone = client->left = true;
-            break;
-        }
-        if (header.kind == RequestKind::signal) {
-            // Known here means not reaped: the pid is still that child's.
-            if (children_.count(header.pid) != 0) ::kill(header.pid, header.signal);
-            continue;
-        }
-        request.context.assign(reinterpret_cast<const char*>(received.data() + used), header.context_size);
-        used += header.context_size;
-        while (request.descriptors.size() < header.descriptors && !client->descriptors.empty()) {
-            request.descriptors.push_back(std::move(client->descriptors.front()));
-            client->descriptors.pop_front();
-        }
-        child = header.kind == RequestKind::spare ? fork_ahead_for(client, std::move(request))
-                                                  : fork_for(client, std::move(request));
-    }
-    received.erase(received.begin(), received.begin() + static_cast<std::ptrdiff_t>(used));
-    return child;
-}
-
-// Forks. In the new process, returns 0 with all signals blocked.
-pid_t Server::fork_child(const std::shared_ptr<Client>& client, std::optional<std::uint64_t> process_limit, Reply& reply,
-                         Handle& end) {
-    has_one_thread_ = has_one_thread_ || is_single_threaded();
-    if (!has_one_thread_) return -1;
-    SignalBlock block;
-    pid_t pid = -1;
-    {
-        const ProcessLimit limit(process_limit);
-        pid = ::fork();
-    }
-    if (pid == 0) {
-        block.keep();  // until the dispositions are put back
-        keep_known_descriptors();
-        hold_leash(client->leash_name);
-        Launching& state = launching();
-        state.server.door = std::move(door_);
-        state.server.identity = std::move(identity_);
-        return 0;
-    }
-    if (pid < 0) {
-        reply.error = errno;
-        return -1;
-    }
-    reply.pid = pid;
-    children_[pid] = client;
-    ++client->children;
-    try {
-        if (has_pidfds()) end = open_pidfd(pid);  // cannot be another's: only this thread reaps
-    } catch (const std::exception&) {
-        ::kill(pid, SIGKILL);
-        reply = {0, EMFILE};
-        forget_child(pid);  // reaped, but nobody is told
-    }
-    return pid;
-}
-
-// What a child does with its request; `next` is the first of its descriptors that is not used yet.
-void unpack(ReceivedRequest& request, std::size_t next, Bootstrap& bootstrap) {
-    std::vector<Handle>& descriptors = request.descriptors;
-    bootstrap.out = std::move(descriptors[next++]);
-    install_error_stream(std::move(descriptors[next++]));  // the others are the null device here too
-    if ((request.header.flags & has_directory) != 0) enter_directory(fd_of(descriptors[next++]));
-    if ((request.header.flags & has_lifeline) != 0) launching().lifeline = std::move(descriptors[next++]);
-    for (; next < descriptors.size(); ++next) bootstrap.handles.push_back(std::move(descriptors[next]));
-    bootstrap.context = std::move(request.context);
-}
-
-// Whether all came that should; the kernel drops what this process may not have. `own`: how many of the first a spare
-// child has already.
-bool is_complete(const ReceivedRequest& request, std::size_t own) noexcept {
-    const RequestHeader& header = request.header;
-    const std::size_t fixed =
-        4 + ((header.flags & has_directory) != 0 ? 1u : 0u) + ((header.flags & has_lifeline) != 0 ? 1u : 0u);
-    return request.descriptors.size() + own >= std::max<std::size_t>(header.descriptors, fixed);
-}
-
-// Returns something in the child only.
-std::optional<NewChild> Server::fork_for(const std::shared_ptr<Client>& client, ReceivedRequest request) {
-    Reply reply;
-    Handle end;
-    if (!is_complete(request, 0)) {
-        reply.error = EMFILE;
-    } else if (fork_child(client, process_limit_of(request.context), reply, end) == 0) {
-        NewChild child;
-        child.bootstrap.control = std::move(request.descriptors[0]);  // tells it to go on
-        child.bootstrap.parent_pid = static_cast<std::uint32_t>(client->pid);
-        child.bootstrap.parent = std::move(request.descriptors[1]);
-        unpack(request, 2, child.bootstrap);
-        return child;
-    }
-    std::vector<int> attached;
-    if (end) attached.push_back(fd_of(end));
-    if (send_all(fd_of(client->requests), &reply, sizeof reply, attached) != 0) client->gone = true;
-    return std::nullopt;
-}
-
-std::optional<NewChild> Server::fork_ahead_for(const std::shared_ptr<Client>& client, ReceivedRequest request) {
-    // That the client asks for another says what became of the last one.
-    const std::optional<ExitStatus> last_end = std::exchange(client->spare_end, std::nullopt);
-    const pid_t last = std::exchange(client->spare, 0);
-    if (last != 0 && last == request.header.pid) {
-        if (last_end) tell(*client, last, *last_end);
-    } else if (last != 0 && !last_end) {
-        forget_child(last);  // it leaves, and nobody is told
-    }
-    Reply reply;
-    Handle end;
-    std::vector<int> attached;
-    std::optional<SpareLine> line;
-    try {
-        if (request.descriptors.empty()) fail("receiving a request for a spare child", EMFILE);
-        line.emplace();
-    } catch (const std::system_error& error) { reply.error = error.code().value(); }
-    if (line) {
-        std::optional<std::uint64_t> limit;
-        if ((request.header.flags & has_process_limit) != 0) limit = request.header.process_limit;
-        if (fork_child(client, limit, reply, end) == 0) {
-            NewChild child;
-            child.bootstrap.parent_pid = static_cast<std::uint32_t>(client->pid);
-            child.bootstrap.parent = std::move(request.descriptors.front());
-            line->clients.reset();
-            child.line = std::move(line);
-            return child;
-        }
-        client->spare = reply.pid;
-        attached = {fd_of(line->clients), fd_of(line->baton)};
-        if (end) attached.push_back(fd_of(end));
-    }
-    if (reply.pid == 0) attached.clear();
-    if (send_all(fd_of(client->requests), &reply, sizeof reply, attached) != 0) client->gone = true;
-    return std::nullopt;
-}
-
-}  // namespace
-
 Bootstrap serve(Bootstrap bootstrap) {
     set_process_name("mp-forkserver");
+    dismiss_guard();
     NewChild child = [&] {
         // In a child the server's descriptors are closed: they would hide the server's end from the client.
         Server server(std::move(bootstrap));

@@ -174,8 +174,8 @@ struct Answer {
 std::optional<Answer> receive_answer(const Launching::Server& server) noexcept {
     Answer answer;
     try {
-        if (!await_answer(server) || !receive_all(server.connection->requests(), &answer.reply, sizeof answer.reply,
-                                                  answer.attached)) {
+        if (!await_answer(server) ||
+            !receive_all(server.connection->requests(), &answer.reply, sizeof answer.reply, answer.attached)) {
             return std::nullopt;
         }
     } catch (const std::exception&) { return std::nullopt; }
@@ -315,6 +315,7 @@ bool fork_by_server(const Launch& request, const std::shared_ptr<Watched>& child
         choose_server(state, *watch, Identity::current(own_status));
         if (state.server.refused) return false;
         std::optional<Started> spare = use_spare(state.server, message);
+        const pid_t used = spare ? spare->reply.pid : 0;
         auto [reply, end] = spare ? *std::move(spare) : ask_some_server(state.server, message);
         if (reply.pid != 0) {
             child->pid = reply.pid;
@@ -330,7 +331,7 @@ bool fork_by_server(const Launch& request, const std::shared_ptr<Watched>& child
                 child->signal(SIGKILL);
                 throw;
             }
-            ask_for_spare(state.server, message, spare ? reply.pid : 0);
+            ask_for_spare(state.server, message, used);
             return true;
         }
         if (reply.error != 0) fail("fork", reply.error);

@@ -28,7 +28,7 @@ struct Launching {
 
     std::mutex mutex;  // guards what follows; not held while a process is started
     std::shared_ptr<ExitWatch> watch;
-    Handle end, end_writer;  // see own_end; the writer exists where `end` is a pipe
+    Handle end, end_writer;             // see own_end; the writer exists where `end` is a pipe
     Handle leash_reader, leash_writer;  // see own_leash
 
     std::mutex server_mutex;  // guards what follows; held for one request to the server
@@ -39,7 +39,7 @@ struct Launching {
         std::shared_ptr<Watched> process;  // if it is ours
         bool refused = false;              // it has threads, and was left
         // A child ahead of the next start, see spare.hpp.
-        bool spare_asked = false;  // its answer has not been read
+        bool spare_asked = false;                  // its answer has not been read
         std::optional<std::uint64_t> spare_limit;  // on processes, when it was asked for
         Clock::time_point last_start = Clock::time_point::min();
     };

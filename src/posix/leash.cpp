@@ -85,9 +85,9 @@ bool hold_leash(const std::string& name) noexcept {
     try {
         DescriptorLock lock;
         // Released, as it is kept to the end of the process.
-        const int fd = fd_of(
-            lock.own(retry([&] { return ::open(name.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC); }), "the leash")
-                .release());
+        const int fd =
+            fd_of(lock.own(retry([&] { return ::open(name.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC); }), "the leash")
+                      .release());
         if (::fcntl(fd, F_SETSIG, SIGKILL) != 0 || ::fcntl(fd, F_SETOWN, ::getpid()) != 0 ||
             ::fcntl(fd, F_SETFL, O_ASYNC | O_NONBLOCK) != 0) {
             return false;

@@ -111,7 +111,7 @@ void settle(Bootstrap& bootstrap, const std::string& name) {
         keep_hangup_ignored = hangup.sa_handler == SIG_IGN;
     }
     const bool is_served = !bootstrap.context.empty();  // forked by a server
-    if (!std::exchange(is_prepared, false)) {  // what this process may fork has it all to do
+    if (!std::exchange(is_prepared, false)) {           // what this process may fork has it all to do
         reset_signals(is_served ? noted_signals() : changed_signals(), keep_hangup_ignored);
         watch_parent(std::move(bootstrap.parent), static_cast<pid_t>(bootstrap.parent_pid));
     } else if (keep_hangup_ignored) {
