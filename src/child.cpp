@@ -46,10 +46,11 @@ private:
 
 }  // namespace
 
-Child::Child(ChildOptions options) : exit_(std::make_shared<Exit>()), blocks_(options.block_signal) {
+Child::Child(ChildOptions options, const CallMessage* first)
+    : exit_(std::make_shared<Exit>()), blocks_(options.block_signal) {
     require_reentry();
     try {
-        start(std::move(options));
+        start(std::move(options), first);
     } catch (const std::system_error& error) {
         const std::error_code& code = error.code();
         const bool is_limit = code == std::errc::resource_unavailable_try_again ||
@@ -60,7 +61,7 @@ Child::Child(ChildOptions options) : exit_(std::make_shared<Exit>()), blocks_(op
     }
 }
 
-void Child::start(ChildOptions options) {
+void Child::start(ChildOptions options, const CallMessage* first) {
     Runtime& runtime = Runtime::get();
     PendingEntry entry(runtime);
 
@@ -96,12 +97,17 @@ void Child::start(ChildOptions options) {
     launch.preload = std::move(options.preload);
     launch.forked = [](os::Bootstrap bootstrap) { run_child(std::move(bootstrap)); };
 
+    // Handles can be sent only to a child that is there.
+    const bool waits_for_child = first != nullptr && (first->lease != nullptr || !first->attachments.empty());
+    if (first != nullptr && !waits_for_child) send(*first);
     process_ = os::launch(launch, [exit = exit_](ExitStatus status) { ended(exit, status); });
     entry.keep();
     try {
         link_->connect(*process_);
+        if (waits_for_child) send(*first);
     } catch (const std::system_error&) {
-        // It has ended already, or could not be reached: then it is no use. Its end tells the rest.
+        // It has ended already, or could not be reached, nor get what it is to run: then it is no use. Its end tells the
+        // rest.
         process_->signal(os::Signal::kill);
     }
 }

@@ -56,8 +56,9 @@ struct CallMessage {
 
 class Child {
 public:
-    // Throws BootstrapError, StartError, std::invalid_argument or std::system_error; nothing is left behind then.
-    explicit Child(ChildOptions options);
+    // `first`, if there is one, is in its ring when it starts. Throws BootstrapError, StartError, std::invalid_argument or
+    // std::system_error; nothing is left behind then.
+    explicit Child(ChildOptions options, const CallMessage* first = nullptr);
     ~Child();
     Child(const Child&) = delete;
     Child& operator=(const Child&) = delete;
@@ -111,7 +112,7 @@ private:
         ExitStatus status;
         std::function<void()> on_exit;
     };
-    void start(ChildOptions options);
+    void start(ChildOptions options, const CallMessage* first);
     std::optional<std::uint64_t> send_call(const CallMessage& message);
     bool send_task(const TaskRef& task);
     static void ended(const std::shared_ptr<Exit>& exit, ExitStatus status) noexcept;

@@ -210,10 +210,16 @@ std::vector<StartMethod> start_methods();
 
 // True if this process was started by `launch` and has not called `take_bootstrap` yet. A set-uid program answers no.
 bool is_bootstrap_pending() noexcept;
+// In a process whose bootstrap is pending: calls `late`, which must end the process, on a thread of the library unless
+// `end_arrival_watch` is called within `limit`. Throws std::system_error.
+void begin_arrival_watch(std::chrono::seconds limit, void (*late)() noexcept);
+// Does not return while `late` is being called. Does nothing if no watch was begun.
+void end_arrival_watch() noexcept;
 // Takes the bootstrap out of the environment, so that grandchildren start clean; nothing if there is none. In a fork
 // server it serves, and returns in each child it forks; when the program it serves has ended it does not return. There,
 // `preload` is called with what a request brings; it may be called with the same again.
-std::optional<Bootstrap> take_bootstrap(void (*preload)(const std::string&) noexcept = nullptr);
+using PreloadFunction = void (*)(const std::string&) noexcept;
+std::optional<Bootstrap> take_bootstrap(PreloadFunction preload = nullptr);
 // Makes this process a proper child, in this order: signal mask and dispositions reset, the parent's end watched from
 // now on (this process dies when the parent has died, also when that happened before the call), every inherited handle
 // that is not ours closed, directory, environment and limits applied, name set, stdout and stderr installed.

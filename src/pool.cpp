@@ -20,7 +20,7 @@ detail::PoolSettings check(PoolOptions options, detail::StoredCall preload, deta
                            detail::StoredCall finalizer) {
     detail::PoolSettings settings;
     const std::int64_t workers =
-        options.workers ? options.workers->value() : static_cast<std::int64_t>(processor_share());
+        options.workers ? options.workers->value() : static_cast<std::int64_t>(processor_share(os::cpu_count()));
     if (workers < 0 || workers > most_workers) {
         throw std::invalid_argument("multiproc: a pool cannot have " + std::to_string(workers) +
                                     " workers; give 1 to 1000, 0 to run everything in this process, or leave .workers "

@@ -39,7 +39,7 @@ std::unique_ptr<PoolEngine::Worker> PoolEngine::start_worker() {
     options.preload = preload_;
     // Also what a pool in the worker has as its share.
     if (settings_.limits_threads)
-        options.threads = static_cast<std::uint32_t>(std::max<std::size_t>(processor_share() / size_, 1));
+        options.threads = static_cast<std::uint32_t>(std::max<std::size_t>(processor_share(processors_) / size_, 1));
     retain();
     options.on_exit = [self = EngineRef(this), serial = worker->serial] { self->on_child_exit(serial); };
     try {

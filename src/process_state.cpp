@@ -120,13 +120,7 @@ void ProcessState::start() {
             }
             registry.ended.notify_all();  // who wakes up now finds the mutex free
         };
-        child = std::make_shared<Child>(std::move(options));
-        try {
-            child->send(call);  // its ring is empty, so there is room
-        } catch (const std::system_error&) {
-            child->signal(
-                os::Signal::kill);  // it cannot get its arguments, most likely because it has ended; see result()
-        }
+        child = std::make_shared<Child>(std::move(options), &call);  // its ring is empty, so there is room
 
         const std::lock_guard lock(registry.mutex);
         task_name_ = call.task->name;

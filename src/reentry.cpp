@@ -2,11 +2,8 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <cstdlib>
-#include <mutex>
 #include <optional>
-#include <thread>
 
 #include <multiproc/errors.hpp>
 #include <multiproc/freeze_support.hpp>
@@ -41,42 +38,24 @@ public:
     ArrivalGuard() {
         if (!os::is_bootstrap_pending()) return;
         waiting_ = true;
-        // The environment is read here: main may change it while the other thread runs.
-        timer_ = std::thread([this, limit = arrival_limit()] {
-            std::unique_lock lock(mutex_);
-            if (!changed_.wait_for(lock, limit, [this] { return !waiting_; })) give_up(" in time");
-        });
+        os::begin_arrival_watch(arrival_limit(), []() noexcept { give_up(" in time"); });
     }
     // main returned, or exit() was called, without coming by.
     ~ArrivalGuard() {
-        if (is_waiting()) give_up(" before it ended");
+        if (waiting_) give_up(" before it ended");
     }
 
-    // Joins the timer, so that a fork server goes on with one thread.
-    void arrive() {
-        {
-            const std::lock_guard lock(mutex_);
-            if (!waiting_) return;
-            waiting_ = false;
-        }
-        changed_.notify_all();
-        timer_.join();
+    void arrive() noexcept {
+        if (waiting_.exchange(false)) os::end_arrival_watch();
     }
 
 private:
-    bool is_waiting() {
-        const std::lock_guard lock(mutex_);
-        return waiting_;
-    }
     [[noreturn]] static void give_up(const char* how) {
         os::print_error(std::string(late_message) + how + late_advice);
         os::exit_now(failed_bootstrap_code);
     }
 
-    std::mutex mutex_;
-    std::condition_variable changed_;
-    bool waiting_ = false;
-    std::thread timer_;
+    std::atomic<bool> waiting_ = false;
 };
 
 ArrivalGuard arrival_guard;

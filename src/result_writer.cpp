@@ -158,10 +158,12 @@ void ResultWriter::send_results() {
 template <class Send>
 auto ResultWriter::hand_over(Send send) {
     for (;;) {
+        // Looked at before: the parent may take the last one between the attempt and the look.
+        const bool was_drained = ring_.is_drained();
         try {
             return send();
         } catch (const std::system_error& error) {
-            if (error.code() != std::errc::resource_unavailable_try_again || ring_.is_drained()) throw;
+            if (error.code() != std::errc::resource_unavailable_try_again || was_drained) throw;
         }
         doorbell_.ring(News::stuck);
         channel_.sleep_child(lot_, [this] { return ring_.is_drained(); });

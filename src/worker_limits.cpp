@@ -32,9 +32,8 @@ constexpr ThreadPool thread_pools[] = {
 
 }  // namespace
 
-std::size_t processor_share() {
+std::size_t processor_share(std::size_t all) {
     const std::size_t mine = share.load(std::memory_order_relaxed);
-    const std::size_t all = os::cpu_count();
     return mine == 0 ? all : std::min(mine, all);
 }
 

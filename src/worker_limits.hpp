@@ -8,7 +8,7 @@ namespace multiproc {
 
 // How many processors this process should use: all, or in a worker its share of them. A pool made in a worker has so
 // many workers if nothing else is said, so that nested pools share the machine instead of multiplying.
-std::size_t processor_share();
+std::size_t processor_share(std::size_t all);
 
 // Which variables that libraries read their number of threads from this process got from its pool, and has not changed:
 // its own workers may change them, though the environment that they inherit has them.

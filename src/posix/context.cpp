@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <memory>
 #include <system_error>
+#include <utility>
 
 #if defined(__linux__)
 #include <sched.h>
@@ -224,7 +225,7 @@ void note_own_context() {
     auto facts = std::make_unique<Noted>();
     facts->signals = changed_signals();
     facts->known_limits = read_limits(facts->limits);
-    noted = facts.release();
+    delete std::exchange(noted, facts.release());
 }
 
 std::vector<int> changed_signals() {
@@ -244,17 +245,19 @@ std::vector<int> changed_signals() {
 
 std::vector<int> noted_signals() { return noted != nullptr ? noted->signals : changed_signals(); }
 
-ProcessLimit::ProcessLimit(const std::string& context) {
+std::optional<std::uint64_t> process_limit_of(const std::string& context) {
     Fixed fixed;
+    if (!read_fixed(context, fixed) || (fixed.known_limits & (1u << RLIMIT_NPROC)) == 0) return std::nullopt;
+    return fixed.limits[static_cast<std::size_t>(RLIMIT_NPROC)].rlim_cur;
+}
+
+ProcessLimit::ProcessLimit(std::optional<std::uint64_t> wanted) {
     rlimit present{};
-    if (!read_fixed(context, fixed) || (fixed.known_limits & (1u << RLIMIT_NPROC)) == 0 ||
-        ::getrlimit(RLIMIT_NPROC, &present) != 0) {
-        return;
-    }
-    const rlim_t wanted = std::min(fixed.limits[static_cast<std::size_t>(RLIMIT_NPROC)].rlim_cur, present.rlim_max);
-    if (wanted == present.rlim_cur) return;
+    if (!wanted || ::getrlimit(RLIMIT_NPROC, &present) != 0) return;
+    const rlim_t possible = std::min(static_cast<rlim_t>(*wanted), present.rlim_max);
+    if (possible == present.rlim_cur) return;
     before_ = present.rlim_cur;
-    present.rlim_cur = wanted;
+    present.rlim_cur = possible;
     changed_ = ::setrlimit(RLIMIT_NPROC, &present) == 0;
 }
 

@@ -2,6 +2,7 @@
 // child of the fork server is a copy of the server.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -38,10 +39,13 @@ void note_own_context();
 std::vector<int> changed_signals();
 std::vector<int> noted_signals();
 
+// The limit on processes where this was captured, if it was known.
+std::optional<std::uint64_t> process_limit_of(const std::string& context);
+
 // Lowers the limit on processes to that of the requesting process while the server forks for it.
 class ProcessLimit {
 public:
-    explicit ProcessLimit(const std::string& context);
+    explicit ProcessLimit(std::optional<std::uint64_t> wanted);
     ~ProcessLimit();
     ProcessLimit(const ProcessLimit&) = delete;
     ProcessLimit& operator=(const ProcessLimit&) = delete;

@@ -52,6 +52,8 @@ std::vector<int> open_descriptors();
 // In a copy of a process that had one thread, and so none that could hold a lock: goes on with what that process knew of
 // its descriptors, instead of copying it.
 void keep_known_descriptors() noexcept;
+// In the handler that fork calls in a copy, before anything else runs there: this one is closed.
+void forget_in_copy(int fd) noexcept;
 // In a copy made by `fork`: closes the library's descriptors but those in `kept`.
 void close_known_except(const std::vector<int>& kept) noexcept;
 

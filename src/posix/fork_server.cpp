@@ -1,6 +1,6 @@
 // The server's side: a process that runs this executable up to freeze_support and no further, and forks from there. It
 // has one thread, which sleeps in poll.
-#include "fork_server.hpp"
+#include "fork_server_process.hpp"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -18,19 +18,17 @@
 
 #include "context.hpp"
 #include "launching.hpp"
+#include "leash.hpp"
 #include "messages.hpp"
 #include "platform.hpp"
 #include "process_end.hpp"
+#include "spare.hpp"
 
 namespace multiproc::os::posix {
 
 namespace {
 
 constexpr int slow_tick = 100;
-constexpr std::size_t largest_context = std::size_t(64) << 20;  // beyond what any system allows for an environment
-
-// Thread sanitizer runs a thread of its own in every process.
-constexpr std::size_t usual_threads = MULTIPROC_THREAD_SANITIZER != 0 ? 2 : 1;
 
 int child_ended_writer = -1;  // for the signal handler
 volatile std::sig_atomic_t child_ended = 0;
@@ -43,51 +41,6 @@ void on_child_ended(int) {
     errno = error;
 }
 
-bool is_single_threaded() noexcept {
-    // A thread that was joined a moment ago is counted until the kernel is done with it, so a second look is worth a
-    // little time. Threads that stay are found only once: the client does not ask again.
-    constexpr int longest = 100;
-    for (int i = 0; i < longest; ++i) {
-        if (thread_count() <= usual_threads) return true;
-        ::poll(nullptr, 0, 1);
-    }
-    return false;
-}
-
-class Server {
-public:
-    explicit Server(Bootstrap bootstrap);
-    // Returns in a child, with its bootstrap.
-    Bootstrap run();
-
-private:
-    struct Client {
-        pid_t pid = 0;
-        Handle requests, statuses;
-        std::vector<unsigned char> received;
-        std::deque<Handle> descriptors;
-        std::vector<unsigned char> unsent;  // statuses that the client's socket had no room for
-        bool gone = false;
-    };
-
-    void admit();
-    void reap();
-    void send_statuses(Client& client) noexcept;
-    void receive(Client& client);
-    std::optional<Bootstrap> handle_requests(const std::shared_ptr<Client>& client);
-    std::optional<Bootstrap> fork_for(const std::shared_ptr<Client>& client, const RequestHeader& header,
-                                      std::string context);
-
-    pid_t owner_;
-    Handle owner_end_;
-    Handle door_inside_, door_;
-    Identity identity_ = Identity::current();  // its children's
-    Handle ended_reader_, ended_writer_;
-    std::vector<std::shared_ptr<Client>> clients_;
-    std::map<pid_t, std::weak_ptr<Client>> children_;
-    bool has_one_thread_ = false;  // for good: this process runs nothing any more that could start another
-};
-
 void set_signal(int number, void (*action)(int)) noexcept {
     struct sigaction what {};
     what.sa_handler = action;
@@ -95,14 +48,24 @@ void set_signal(int number, void (*action)(int)) noexcept {
     ::sigaction(number, &what, nullptr);
 }
 
-Server::Server(Bootstrap bootstrap)
+}  // namespace
+
+Server::Server(Bootstrap bootstrap, PreloadFunction preload)
     : owner_(static_cast<pid_t>(bootstrap.parent_pid)),
       owner_end_(std::move(bootstrap.parent)),
       door_inside_(std::move(bootstrap.handles.at(0))),
-      door_(std::move(launching().server.door)) {
+      door_(std::move(launching().server.door)),
+      preload_(preload) {
     std::tie(ended_reader_, ended_writer_) = make_pipe();
     for (const int end : {fd_of(ended_reader_), fd_of(ended_writer_)}) ::fcntl(end, F_SETFL, O_NONBLOCK);
     child_ended_writer = fd_of(ended_writer_);
+    take_over_process();
+    main_module();  // the children would each find it out anew
+}
+
+// After the program's own code has run here.
+void Server::take_over_process() noexcept {
+    flush_streams();  // so that the children have nothing of what it printed
     // Ctrl+C and the end of the terminal are the owner's business: this ends when the owner does. They are taken rather
     // than ignored, since BSD kernels drop what is ignored also while it is blocked: a new child would never see what was
     // sent to it before it had settled.
@@ -113,22 +76,20 @@ Server::Server(Bootstrap bootstrap)
     sigemptyset(&none);
     ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
     // This process outlives its program by a moment, and a reader of the program's messages would wait for its end.
-    install_early_streams(duplicate_or_null(no_handle, O_WRONLY));
-    // What the children would each do or find out anew.
-    flush_streams();  // so that they have nothing of what main printed
+    install_early_streams(Handle(retry([] { return ::open("/dev/null", O_WRONLY | O_CLOEXEC); })));
     note_own_context();
-    main_module();
 }
 
-Bootstrap Server::run() {
+NewChild Server::run() {
     for (;;) {
         std::vector<pollfd> entries{
             {fd_of(owner_end_), POLLIN, 0}, {fd_of(ended_reader_), POLLIN, 0}, {fd_of(door_inside_), POLLIN, 0}};
         constexpr std::size_t first = 3;
         for (const auto& client : clients_) {
-            entries.push_back({fd_of(client->requests), POLLIN, 0});
+            entries.push_back({client->gone ? -1 : fd_of(client->requests), POLLIN, 0});
             const int wanted = client->unsent.empty() ? 0 : POLLOUT;
-            entries.push_back({fd_of(client->statuses), static_cast<short>(wanted), 0});
+            entries.push_back({client->gone ? -1 : fd_of(client->statuses), static_cast<short>(wanted), 0});
+            entries.push_back({fd_of(client->end), POLLIN, 0});
         }
         if (::poll(entries.data(), static_cast<nfds_t>(entries.size()), -1) < 0) {
             // EINTR: SIGCHLD. Else there are more entries than this process may have descriptors; those that were there
@@ -140,36 +101,50 @@ Bootstrap Server::run() {
             ::poll(nullptr, 0, slow_tick);
             for (pollfd& entry : entries) ::poll(&entry, 1, 0);
         }
-        if (entries[0].revents != 0) exit_now(0);
+        if (entries[0].revents != 0) {
+            // All of them descend from the owner. Where it has no leash its children see to themselves: what is ready here
+            // may only mean that it closed its descriptors.
+            if (has_pidfds()) end_children_of(nullptr);
+            exit_now(0);
+        }
         if (entries[1].revents != 0) reap();
         const std::vector<std::shared_ptr<Client>> polled = clients_;
         for (std::size_t i = 0; i < polled.size(); ++i) {
             Client& client = *polled[i];
-            if (entries[first + 2 * i + 1].revents != 0) send_statuses(client);
-            if (entries[first + 2 * i].revents == 0) continue;
+            const pollfd* const found = &entries[first + 3 * i];
+            if (found[2].revents != 0) {
+                end_children_of(&client);
+                client.gone = true;
+                client.end.reset();
+            }
+            if (found[1].revents != 0) send_statuses(client);
+            if (found[0].revents == 0) continue;
             receive(client);
-            if (auto bootstrap = handle_requests(polled[i])) return std::move(*bootstrap);
-            // The owner closes its connection when it is done with the server; a child of it is a client like any
-            // other.
-            if (client.gone && client.pid == owner_) exit_now(0);
+            if (auto child = handle_requests(polled[i])) return std::move(*child);
         }
         if (entries[2].revents != 0) admit();
-        clients_.erase(
-            std::remove_if(clients_.begin(), clients_.end(), [](const auto& client) { return client->gone; }),
-            clients_.end());
+        if (is_done()) exit_now(0);
+        std::erase_if(clients_, [](const auto& client) { return client->gone && client->children == 0; });
     }
 }
 
 void Server::admit() {
     Introduction introduction;
     Received message = receive_some(fd_of(door_inside_), &introduction, sizeof introduction, MSG_DONTWAIT);
-    if (message.size != sizeof introduction || message.descriptors.size() != 2) return;
+    const std::size_t count = message.descriptors.size();
+    if (message.size != sizeof introduction || (count != 2 && count != 5)) return;
     // Whoever comes with the door in his hand, but with other rights than this process, is not to get children with them.
     if (!has_same_user(fd_of(message.descriptors[0]))) return;
     auto client = std::make_shared<Client>();
     client->pid = introduction.pid;
     client->requests = std::move(message.descriptors[0]);
     client->statuses = std::move(message.descriptors[1]);
+    if (count == 5) {
+        client->end = std::move(message.descriptors[2]);
+        client->leash_reader = std::move(message.descriptors[3]);
+        client->leash_writer = std::move(message.descriptors[4]);
+        client->leash_name = leash_name(client->leash_reader);
+    }
     clients_.push_back(std::move(client));
 }
 
@@ -188,14 +163,44 @@ void Server::reap() {
             continue;
         }
         const ExitStatus status = result == 0 ? status_of(info) : ExitStatus::unknown();
-        if (const auto client = child->second.lock(); client && !client->gone) {
-            const StatusMessage message{child->first, static_cast<std::int32_t>(status.kind()), status.number()};
-            const auto* const begin = reinterpret_cast<const unsigned char*>(&message);
-            client->unsent.insert(client->unsent.end(), begin, begin + sizeof message);
-            send_statuses(*client);
+        if (const std::shared_ptr<Client>& client = child->second) {
+            --client->children;
+            if (client->spare == child->first) {
+                client->spare_end = status;
+            } else if (!client->gone) {
+                tell(*client, child->first, status);
+            }
         }
         child = children_.erase(child);
     }
+}
+
+// Null: of all clients. Those in the list are not reaped, so their pids are theirs.
+void Server::end_children_of(const Client* client) noexcept {
+    for (const auto& [pid, asker] : children_) {
+        if (client == nullptr || asker.get() == client) ::kill(pid, SIGKILL);
+    }
+}
+
+void Server::forget_child(pid_t pid) noexcept {
+    std::shared_ptr<Client>& client = children_[pid];
+    if (client) --client->children;
+    client.reset();
+}
+
+// The owner says when it is done with the server; a child of it is a client like any other. An owner of which nothing is
+// heard any more may have closed its descriptors only, so its children keep this process, which watches it for them.
+bool Server::is_done() const noexcept {
+    return std::any_of(clients_.begin(), clients_.end(), [this](const auto& client) {
+        return client->gone && client->pid == owner_ && (client->left || client->children == 0);
+    });
+}
+
+void Server::tell(Client& client, pid_t pid, ExitStatus status) {
+    const StatusMessage message{pid, static_cast<std::int32_t>(status.kind()), status.number()};
+    const auto* const begin = reinterpret_cast<const unsigned char*>(&message);
+    client.unsent.insert(client.unsent.end(), begin, begin + sizeof message);
+    send_statuses(client);
 }
 
 void Server::send_statuses(Client& client) noexcept {
@@ -231,103 +236,20 @@ void Server::receive(Client& client) {
     }
 }
 
-std::optional<Bootstrap> Server::handle_requests(const std::shared_ptr<Client>& client) {
-    std::vector<unsigned char>& received = client->received;
-    std::size_t used = 0;
-    std::optional<Bootstrap> child;
-    while (!child) {
-        RequestHeader header;
-        if (received.size() - used < sizeof header) break;
-        std::memcpy(&header, received.data() + used, sizeof header);
-        if (header.context_size > largest_context || header.descriptors > max_descriptors) {
-            client->gone = true;  // not one of ours
-            break;
-        }
-        if (received.size() - used < sizeof header + header.context_size) break;
-        used += sizeof header;
-        if (header.kind == RequestKind::signal) {
-            // Known here means not reaped: the pid is still that child's.
-            if (children_.count(header.pid) != 0) ::kill(header.pid, header.signal);
-            continue;
-        }
-        std::string context(reinterpret_cast<const char*>(received.data() + used), header.context_size);
-        used += header.context_size;
-        child = fork_for(client, header, std::move(context));
-    }
-    received.erase(received.begin(), received.begin() + static_cast<std::ptrdiff_t>(used));
-    return child;
-}
-
-// Returns the bootstrap in the child only.
-std::optional<Bootstrap> Server::fork_for(const std::shared_ptr<Client>& client, const RequestHeader& header,
-                                          std::string context) {
-    std::vector<Handle> descriptors;
-    while (descriptors.size() < header.descriptors && !client->descriptors.empty()) {
-        descriptors.push_back(std::move(client->descriptors.front()));
-        client->descriptors.pop_front();
-    }
-    const std::size_t fixed =
-        4 + ((header.flags & has_directory) != 0 ? 1u : 0u) + ((header.flags & has_lifeline) != 0 ? 1u : 0u);
-    Reply reply;
-    Handle end;
-    pid_t pid = -1;
-    if (descriptors.size() < std::max<std::size_t>(header.descriptors, fixed)) {
-        reply.error = EMFILE;  // the kernel drops what this process may not have
-    } else if (has_one_thread_ = has_one_thread_ || is_single_threaded(); has_one_thread_) {
-        SignalBlock block;
-        {
-            const ProcessLimit limit(context);
-            pid = ::fork();
-        }
-        if (pid == 0) {
-            block.keep();  // until settle has put the dispositions back
-            keep_known_descriptors();
-            std::size_t next = 0;
-            Bootstrap bootstrap;
-            bootstrap.control = std::move(descriptors[next++]);  // tells it to go on
-            bootstrap.parent_pid = static_cast<std::uint32_t>(client->pid);
-            bootstrap.parent = std::move(descriptors[next++]);
-            bootstrap.out = std::move(descriptors[next++]);
-            bootstrap.err = std::move(descriptors[next++]);
-            install_error_stream(std::move(bootstrap.err));  // the others are the null device here too
-            if ((header.flags & has_directory) != 0) enter_directory(fd_of(descriptors[next++]));
-            Launching& state = launching();
-            if ((header.flags & has_lifeline) != 0) state.lifeline = std::move(descriptors[next++]);
-            state.server.door = std::move(door_);
-            state.server.identity = std::move(identity_);
-            for (; next < descriptors.size(); ++next) bootstrap.handles.push_back(std::move(descriptors[next]));
-            bootstrap.context = std::move(context);
-            return bootstrap;
-        }
-        if (pid < 0) {
-            reply.error = errno;
-        } else {
-            reply.pid = pid;
-            children_[pid] = client;
-        }
-    }
-    if (pid > 0) {
-        try {
-            if (has_pidfds()) end = open_pidfd(pid);  // cannot be another's: only this thread reaps
-        } catch (const std::exception&) {
-            ::kill(pid, SIGKILL);
-            reply = {0, EMFILE};
-            children_[pid].reset();  // reaped, but nobody is told
-        }
-    }
-    std::vector<int> attached;
-    if (end) attached.push_back(fd_of(end));
-    if (send_all(fd_of(client->requests), &reply, sizeof reply, attached) != 0) client->gone = true;
-    return std::nullopt;
-}
-
-}  // namespace
-
-Bootstrap serve(Bootstrap bootstrap) {
+Bootstrap serve(Bootstrap bootstrap, PreloadFunction preload) {
     set_process_name("mp-forkserver");
-    // In a child the server's descriptors are closed: they would hide the server's end from the client.
-    Server server(std::move(bootstrap));
-    return server.run();
+    dismiss_guard();
+    NewChild child = [&] {
+        // In a child the server's descriptors are closed: they would hide the server's end from the client.
+        Server server(std::move(bootstrap), preload);
+        return server.run();
+    }();
+    if (!child.line) return std::move(child.bootstrap);
+    prepare_child(child.bootstrap);
+    ReceivedRequest request = await_use(child.line->childs, child.line->baton);
+    if (!is_complete(request, 2)) fail("receiving what the parent sends", EMFILE);
+    unpack(request, 0, child.bootstrap);
+    return std::move(child.bootstrap);
 }
 
 }  // namespace multiproc::os::posix

@@ -15,8 +15,10 @@
 #include "context.hpp"
 #include "fork_server.hpp"
 #include "launching.hpp"
+#include "leash.hpp"
 #include "messages.hpp"
 #include "process_end.hpp"
+#include "spare.hpp"
 
 namespace multiproc::os::posix {
 
@@ -27,11 +29,13 @@ std::shared_ptr<ServerConnection> knock(RawHandle door) {
     auto [requests, server_requests] = make_socket_pair(SOCK_STREAM);
     auto [statuses, server_statuses] = make_socket_pair(SOCK_STREAM);
     const Introduction introduction{static_cast<std::int32_t>(current_pid())};
+    std::vector<int> descriptors{fd_of(server_requests), fd_of(server_statuses)};
+    if (const std::optional<Leash> leash = own_leash())
+        descriptors.insert(descriptors.end(), {fd_of(own_end()), fd_of(leash->reader), fd_of(leash->writer)});
     // Waits while many others knock. The server's end wakes this call, and ends the connection when it happens later.
     int error = 0;
     for (int tries = 0; tries < 1000; ++tries) {
-        error =
-            send_all(fd_of(door), &introduction, sizeof introduction, {fd_of(server_requests), fd_of(server_statuses)});
+        error = send_all(fd_of(door), &introduction, sizeof introduction, descriptors);
         if (error != ENOBUFS) break;
         ::poll(nullptr, 0, 1);  // macOS does not wait for room
     }
@@ -70,6 +74,10 @@ void start_server(Launching::Server& server) {
 void leave(const Launching::Server& server) noexcept {
     if (!server.connection) return;
     const std::lock_guard sending(server.connection->sending);
+    // Its end alone would not tell: a program may have closed all its descriptors, and its children still run.
+    RequestHeader header;
+    header.kind = RequestKind::leave;
+    (void)send_all(server.connection->requests(), &header, sizeof header, {}, MSG_DONTWAIT);
     server.connection->close_requests();
 }
 
@@ -79,6 +87,8 @@ void forget(Launching::Server& server) noexcept {
     server.door.reset();
     server.connection.reset();
     server.process.reset();
+    server.spare_asked = false;
+    server.preloaded.clear();
 }
 
 // Makes that the current server which fits this process's rights, and leaves those that nobody needs any more: who gave
@@ -108,11 +118,13 @@ struct Request {
     std::string bytes;
     std::vector<Handle> owned;
     std::vector<int> descriptors;  // after the one that lets the child go on
+    std::optional<std::uint64_t> process_limit;
+    const std::string& preload;
 
     Request(const Launch& launch, const std::string& own_status, RawHandle lifeline);
 };
 
-Request::Request(const Launch& launch, const std::string& own_status, RawHandle lifeline) {
+Request::Request(const Launch& launch, const std::string& own_status, RawHandle lifeline) : preload(launch.preload) {
     RequestHeader header;
     const auto attach = [this](Handle handle) {
         descriptors.push_back(fd_of(handle));
@@ -123,6 +135,7 @@ Request::Request(const Launch& launch, const std::string& own_status, RawHandle 
     attach(duplicate_or_null(launch.err == no_handle ? STDERR_FILENO : launch.err, O_WRONLY));
     Handle directory = open_directory(launch.cwd);
     const std::string context = capture_context(launch.env, own_status, directory ? std::string() : own_directory());
+    process_limit = process_limit_of(context);
     if (directory) {
         header.flags |= has_directory;
         attach(std::move(directory));
@@ -148,14 +161,58 @@ bool await_answer(const Launching::Server& server) noexcept {
     return entries[0].revents != 0;
 }
 
+bool has_ended(const Launching::Server& server) noexcept {
+    pollfd entries[] = {{server.connection->requests(), 0, 0},
+                        {server.process ? fd_of(server.process->end) : -1, POLLIN, 0}};
+    return retry([&] { return ::poll(entries, 2, 0); }) != 0;
+}
+
 struct Answer {
+    Reply reply;
+    std::vector<Handle> attached;
+};
+
+// The server's next answer. Nothing if it breaks off.
+std::optional<Answer> receive_answer(const Launching::Server& server) noexcept {
+    Answer answer;
+    try {
+        if (!await_answer(server) ||
+            !receive_all(server.connection->requests(), &answer.reply, sizeof answer.reply, answer.attached)) {
+            return std::nullopt;
+        }
+    } catch (const std::exception&) { return std::nullopt; }
+    return answer;
+}
+
+struct Started {
     Reply reply;
     Handle end;
 };
 
+// Whether the server should run something first. It need not, as each child runs it itself where it is not done.
+bool wants_preload(const Launching& state, const Request& request) {
+    return !request.preload.empty() && request.preload.size() <= largest_context &&
+           !state.server.preloaded.contains(request.preload) && !state.fatal_preloads.contains(request.preload);
+}
+
+// False if the server cannot be reached.
+bool send_preload(Launching::Server& server, const Request& request) {
+    RequestHeader header;
+    header.kind = RequestKind::preload;
+    header.context_size = static_cast<std::uint32_t>(request.preload.size());
+    header.descriptors = 2;
+    std::string bytes(reinterpret_cast<const char*>(&header), sizeof header);
+    bytes += request.preload;
+    const std::lock_guard lock(server.connection->sending);
+    const int error = send_all(server.connection->requests(), bytes.data(), bytes.size(),
+                               {request.descriptors[1], request.descriptors[2]});
+    if (error == 0) server.preloaded.insert(request.preload);
+    return error == 0;
+}
+
 // Nothing if the server cannot be reached or breaks off: it has to be left then, as it may be in the middle of a
 // request or of an answer.
-std::optional<Answer> ask(const Launching::Server& server, const Request& request) {
+std::optional<Started> ask(const Launching::Server& server, const Request& request) {
     ServerConnection& connection = *server.connection;
     const auto [go, say_go] = make_pipe();  // the child waits for a byte, and ends without one
     std::vector<int> descriptors{fd_of(go)};
@@ -168,21 +225,19 @@ std::optional<Answer> ask(const Launching::Server& server, const Request& reques
             fail("asking the fork server for a child", error);
         if (error != 0) return std::nullopt;
     }
-    Answer answer;
-    std::vector<Handle> attached;
-    try {
-        if (!await_answer(server) || !receive_all(connection.requests(), &answer.reply, sizeof answer.reply, attached))
-            return std::nullopt;
-    } catch (const std::exception&) { return std::nullopt; }
-    if (!attached.empty()) answer.end = std::move(attached.front());
+    std::optional<Answer> answer = receive_answer(server);
+    if (!answer) return std::nullopt;
+    Started started{answer->reply, {}};
+    if (!answer->attached.empty()) started.end = std::move(answer->attached.front());
     // This process has the other end too, so no signal can come of it. If the child is gone already, nothing is lost.
-    if (answer.reply.pid != 0) (void)!::write(fd_of(say_go), "g", 1);
-    return answer;
+    if (started.reply.pid != 0) (void)!::write(fd_of(say_go), "g", 1);
+    return started;
 }
 
 // Asks the current server. A server that was killed is replaced, and so is one that we came from and cannot reach. But
 // one that was just started and that ends before it answered will not do better the next time.
-Answer ask_some_server(Launching::Server& server, const Request& request) {
+Started ask_some_server(Launching& state, const Request& request) {
+    Launching::Server& server = state.server;
     if (server.connection && server.connection->is_gone()) forget(server);
     for (bool fresh = false; !fresh;) {
         if (!server.connection && server.door) server.connection = knock(server.door.raw());
@@ -192,13 +247,71 @@ Answer ask_some_server(Launching::Server& server, const Request& request) {
             fresh = true;
         }
         if (server.connection) {
-            if (auto answer = ask(server, request)) return *std::move(answer);
+            const bool preloads = wants_preload(state, request);
+            if (!preloads || send_preload(server, request)) {
+                if (auto started = ask(server, request)) return *std::move(started);
+            }
+            if (preloads) state.fatal_preloads.insert(request.preload);
         }
         forget(server);
     }
     throw BootstrapError(
         "multiproc: the fork server, which runs this program up to freeze_support(), ended before that; its standard "
         "error says why");
+}
+
+// The answer to the request for a spare child, which has to be read before anything else is asked. Nothing if there is
+// none to be had, or if its server is gone: then it is left to end by itself.
+std::optional<SpareOffer> take_offer(Launching::Server& server) {
+    if (!std::exchange(server.spare_asked, false)) return std::nullopt;
+    std::optional<Answer> answer = receive_answer(server);
+    if (!answer || has_ended(server)) {
+        forget(server);
+        return std::nullopt;
+    }
+    if (answer->reply.pid == 0 || answer->attached.size() < 2) return std::nullopt;
+    SpareOffer offer;
+    offer.pid = answer->reply.pid;
+    offer.line = std::move(answer->attached[0]);
+    offer.baton = std::move(answer->attached[1]);
+    if (answer->attached.size() > 2) offer.end = std::move(answer->attached[2]);
+    if (has_pidfds() && !offer.end) return std::nullopt;
+    return offer;
+}
+
+// Uses the spare child, if there is one and it is as one forked now would be.
+std::optional<Started> use_spare(Launching& state, const Request& request) {
+    Launching::Server& server = state.server;
+    const bool is_unprepared = wants_preload(state, request);  // it was forked before the server will run that
+    const std::optional<std::uint64_t> limit = server.spare_limit;
+    std::optional<SpareOffer> offer = take_offer(server);
+    if (!offer || limit != request.process_limit || is_unprepared || !offer->take()) return std::nullopt;
+    const std::vector<int> descriptors(request.descriptors.begin() + 1, request.descriptors.end());  // it has the first
+    const int error = send_all(fd_of(offer->line), request.bytes.data(), request.bytes.size(), descriptors);
+    // Of this process's own lack or mistake, before the first byte. Anything else is the child's end, and is told as such.
+    if (error == ETOOMANYREFS || error == EMFILE || error == EBADF) return std::nullopt;
+    return Started{{offer->pid, 0}, std::move(offer->end)};
+}
+
+// Asks for the next spare child, if the program starts one process after the other; `used` is the last one, or 0.
+void ask_for_spare(Launching::Server& server, const Request& request, pid_t used) noexcept {
+    const Clock::time_point now = Clock::now();
+    const bool often = server.last_start != Clock::time_point::min() && now - server.last_start < spare_patience;
+    server.last_start = now;
+    if (!often && used == 0) return;
+    RequestHeader header;
+    header.kind = RequestKind::spare;
+    header.pid = used;
+    header.descriptors = 1;
+    if (request.process_limit) {
+        header.flags |= has_process_limit;
+        header.process_limit = *request.process_limit;
+    }
+    ServerConnection& connection = *server.connection;
+    const std::lock_guard lock(connection.sending);
+    // If this fails the server is gone, or about to be found so.
+    server.spare_asked = send_all(connection.requests(), &header, sizeof header, {request.descriptors.front()}) == 0;
+    server.spare_limit = request.process_limit;
 }
 
 }  // namespace
@@ -231,7 +344,9 @@ bool fork_by_server(const Launch& request, const std::shared_ptr<Watched>& child
         const std::lock_guard lock(state.server_mutex);
         choose_server(state, *watch, Identity::current(own_status));
         if (state.server.refused) return false;
-        auto [reply, end] = ask_some_server(state.server, message);
+        std::optional<Started> spare = use_spare(state, message);
+        const pid_t used = spare ? spare->reply.pid : 0;
+        auto [reply, end] = spare ? *std::move(spare) : ask_some_server(state, message);
         if (reply.pid != 0) {
             child->pid = reply.pid;
             child->exact = static_cast<bool>(end);
@@ -246,6 +361,7 @@ bool fork_by_server(const Launch& request, const std::shared_ptr<Watched>& child
                 child->signal(SIGKILL);
                 throw;
             }
+            ask_for_spare(state.server, message, used);
             return true;
         }
         if (reply.error != 0) fail("fork", reply.error);

@@ -188,6 +188,11 @@ void keep_known_descriptors() noexcept {
     if (known != nullptr) known->pid.store(current_pid(), std::memory_order_relaxed);
 }
 
+void forget_in_copy(int fd) noexcept {
+    Registry* const known = current_registry.load(std::memory_order_acquire);
+    if (known != nullptr) known->clear(fd);
+}
+
 void close_known_except(const std::vector<int>& kept) noexcept {
     Registry& known = registry();
     for (std::size_t i = 0; i < known.words.size(); ++i) {

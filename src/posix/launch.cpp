@@ -176,10 +176,10 @@ std::unique_ptr<Child> launch(const Launch& request, std::function<void(ExitStat
 
 bool is_bootstrap_pending() noexcept { return has_arrived(); }
 
-std::optional<Bootstrap> take_bootstrap(void (*)(const std::string&) noexcept) {
+std::optional<Bootstrap> take_bootstrap(PreloadFunction preload) {
     std::optional<Arrival> arrival = take_arrival();
     if (!arrival) return std::nullopt;
-    if (arrival->role == Role::fork_server) return serve(std::move(arrival->bootstrap));
+    if (arrival->role == Role::fork_server) return serve(std::move(arrival->bootstrap), preload);
     return std::move(arrival->bootstrap);
 }
 

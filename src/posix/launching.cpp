@@ -42,6 +42,8 @@ void replace_launching() noexcept {
     if (const std::unique_lock lock(original->mutex, std::try_to_lock); lock) {
         original->end.reset();
         original->end_writer.reset();
+        original->leash_reader.reset();
+        original->leash_writer.release();  // closed by the handler of fork
         if (original->watch) original->watch->close_descriptors();
     }
     if (const std::unique_lock lock(original->server_mutex, std::try_to_lock); lock) {

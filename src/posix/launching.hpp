@@ -3,10 +3,12 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -27,7 +29,8 @@ struct Launching {
 
     std::mutex mutex;  // guards what follows; not held while a process is started
     std::shared_ptr<ExitWatch> watch;
-    Handle end, end_writer;  // see own_end; the writer exists where `end` is a pipe
+    Handle end, end_writer;             // see own_end; the writer exists where `end` is a pipe
+    Handle leash_reader, leash_writer;  // see own_leash
 
     std::mutex server_mutex;  // guards what follows; held for one request to the server
     struct Server {
@@ -36,9 +39,15 @@ struct Launching {
         std::shared_ptr<ServerConnection> connection;
         std::shared_ptr<Watched> process;  // if it is ours
         bool refused = false;              // it has threads, and was left
+        // A child ahead of the next start, see spare.hpp.
+        bool spare_asked = false;                  // its answer has not been read
+        std::optional<std::uint64_t> spare_limit;  // on processes, when it was asked for
+        std::set<std::string> preloaded;           // what it was told to run
+        Clock::time_point last_start = Clock::time_point::min();
     };
-    Server server;                // whose children are as this process is, or was at its last start
-    std::vector<Server> retired;  // those of earlier identities whose children still run
+    Server server;                         // whose children are as this process is, or was at its last start
+    std::vector<Server> retired;           // those of earlier identities whose children still run
+    std::set<std::string> fatal_preloads;  // a server has died while it may have run them: none is told again
 
     Handle lifeline;  // the writing end of this process's own sentinel, held until its end
 };
@@ -77,7 +86,7 @@ std::optional<Arrival> take_arrival();
 // ---- fork_server.cpp, fork_server_client.cpp -----------------------------------------------------------------------
 
 // Serves until the owner ends; returns in each child. `bootstrap.handles` is the door's inner and outer end.
-Bootstrap serve(Bootstrap bootstrap);
+Bootstrap serve(Bootstrap bootstrap, PreloadFunction preload);
 
 // For a child that was made for this directory: enters it, or ends the process.
 void enter_directory(int directory) noexcept;
@@ -85,6 +94,9 @@ void enter_directory(int directory) noexcept;
 void install_early_streams(const Handle& err) noexcept;
 // Puts `err` in the place of standard error.
 void install_error_stream(Handle err) noexcept;
+// What `settle` begins with, for a fork server's child that does not know yet what it is to be: signals reset, the parent
+// watched.
+void prepare_child(Bootstrap& bootstrap);
 
 // A copy of the door to the server, for a child that may use it: one that is as the server's own children are.
 Handle door_for_child();

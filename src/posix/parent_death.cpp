@@ -1,6 +1,7 @@
 // No child outlives its parent.
 //
-// Each child has a thread that sleeps until the parent's end. PR_SET_PDEATHSIG, which looks made for this, is not used
+// A fork server's child is on its parent's leash, where the system has that: see leash.hpp. Each other one has a thread
+// that sleeps until the parent's end. PR_SET_PDEATHSIG, which looks made for this, is not used
 // at all: it tells the end of the *thread* that made the process, so a child started from a short-lived thread would be
 // killed while its program goes on; and a fork server's child would be bound to the server, whose end must not touch
 // it.
@@ -10,10 +11,15 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <climits>
+#include <condition_variable>
 #include <csignal>
 #include <memory>
+#include <mutex>
+#include <utility>
 
+#include "leash.hpp"
 #include "platform.hpp"
 #include "process_end.hpp"
 
@@ -90,26 +96,74 @@ void await_end(const ParentWatch& parent) noexcept {
 
 #endif
 
-void* run(void* argument) noexcept {
-    const std::unique_ptr<ParentWatch> parent(static_cast<ParentWatch*>(argument));
+[[noreturn]] void watch(const ParentWatch& parent) noexcept {
     progress = Progress::watching;
     progress.notify_all();
-    await_end(*parent);
+    await_end(parent);
     die_with_parent();
 }
 
-int start_thread(ParentWatch* parent, std::size_t stack) noexcept {
+void* run(void* argument) noexcept {
+    const std::unique_ptr<ParentWatch> parent(static_cast<ParentWatch*>(argument));
+    watch(*parent);
+}
+
+int try_thread(pthread_t& thread, void* (*what)(void*), void* argument, std::size_t stack) noexcept {
     pthread_attr_t attributes;
     ::pthread_attr_init(&attributes);
-    ::pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     if (stack != 0) {
         ::pthread_attr_setstacksize(&attributes, stack);
         ::pthread_attr_setguardsize(&attributes, 0);  // it calls nothing that could need much
     }
-    pthread_t thread;
-    const int error = ::pthread_create(&thread, &attributes, run, parent);
+    const int error = ::pthread_create(&thread, &attributes, what, argument);
     ::pthread_attr_destroy(&attributes);
     return error;
+}
+
+// Returns the error number.
+int start_thread(pthread_t& thread, void* (*what)(void*), void* argument) noexcept {
+    const SignalBlock block;  // the program's signals are for the program's threads
+    std::size_t stack = 256 * 1024;
+#if defined(PTHREAD_STACK_MIN)
+    stack = std::max(stack, static_cast<std::size_t>(PTHREAD_STACK_MIN));
+#endif
+    int error = try_thread(thread, what, argument, stack);
+    // Big thread-local variables of the program count against a thread's stack.
+    if (error == EINVAL) error = try_thread(thread, what, argument, 0);
+    return error;
+}
+
+// The thread that stands guard from static initialisation until this process arrives. Then it watches the parent, as a
+// thread costs much of what a start costs; a fork server, which needs no such thread, sends it away.
+struct Guard {
+    enum class Order { wait, rest, watch, leave };
+
+    std::mutex mutex;
+    std::condition_variable changed;
+    Order order = Order::wait;
+    std::chrono::seconds limit{};
+    void (*late)() noexcept = nullptr;
+    std::unique_ptr<ParentWatch> parent;
+    pthread_t thread{};
+
+    void give(Order next) noexcept {
+        const std::lock_guard lock(mutex);
+        order = next;
+        changed.notify_all();
+    }
+};
+Guard* guard = nullptr;  // until it has its last order; only the first thread of the process looks at it
+
+void* stand_guard(void* argument) noexcept {
+    auto* const self = static_cast<Guard*>(argument);
+    {
+        std::unique_lock lock(self->mutex);
+        if (!self->changed.wait_for(lock, self->limit, [self] { return self->order != Guard::Order::wait; }))
+            self->late();
+        self->changed.wait(lock, [self] { return self->order > Guard::Order::rest; });
+    }
+    if (self->order == Guard::Order::watch) watch(*self->parent);
+    return nullptr;
 }
 
 }  // namespace
@@ -123,20 +177,51 @@ void watch_parent(Handle parent, pid_t parent_pid) {
     // It may have ended before this call. The handle knows; whether this process's parent is pid 1 says nothing, since
     // in a container that may be the right parent, and elsewhere orphans may go to another process.
     if (is_ready(fd_of(watch->end), 0)) die_with_parent();
-    const SignalBlock block;  // the program's signals are for the program's threads
+    if (is_leashed()) return;
     progress = Progress::starting;
-    std::size_t stack = 256 * 1024;
-#if defined(PTHREAD_STACK_MIN)
-    stack = std::max(stack, static_cast<std::size_t>(PTHREAD_STACK_MIN));
-#endif
-    int error = start_thread(watch.get(), stack);
-    // Big thread-local variables of the program count against a thread's stack.
-    if (error == EINVAL) error = start_thread(watch.get(), 0);
-    if (error != 0) progress = Progress::none;
-    if (error != 0) fail("starting the thread that watches the parent", error);
+    if (Guard* const standing = std::exchange(guard, nullptr)) {
+        standing->parent = std::move(watch);
+        standing->give(Guard::Order::watch);
+        return;
+    }
+    pthread_t thread;
+    const int error = start_thread(thread, run, watch.get());
+    if (error != 0) {
+        progress = Progress::none;
+        fail("starting the thread that watches the parent", error);
+    }
+    ::pthread_detach(thread);
     watch.release();
+}
+
+void dismiss_guard() noexcept {
+    Guard* const standing = std::exchange(guard, nullptr);
+    if (standing == nullptr) return;
+    standing->give(Guard::Order::leave);
+    ::pthread_join(standing->thread, nullptr);
+    delete standing;
 }
 
 void await_parent_watch() noexcept { progress.wait(Progress::starting); }
 
 }  // namespace multiproc::os::posix
+
+namespace multiproc::os {
+
+void begin_arrival_watch(std::chrono::seconds limit, void (*late)() noexcept) {
+    auto fresh = std::make_unique<posix::Guard>();
+    fresh->limit = limit;
+    fresh->late = late;
+    const int error = posix::start_thread(fresh->thread, posix::stand_guard, fresh.get());
+    if (error != 0) posix::fail("starting the thread that stands guard", error);
+    posix::guard = fresh.release();
+}
+
+void end_arrival_watch() noexcept {
+    if (posix::guard == nullptr) return;
+    // It is not woken: it finds the order when its time is up, or when it gets the next one.
+    const std::lock_guard lock(posix::guard->mutex);
+    posix::guard->order = posix::Guard::Order::rest;
+}
+
+}  // namespace multiproc::os

@@ -36,6 +36,8 @@ RawHandle own_end();
 
 // Ends this process when `parent` says that the parent has ended, from now on. Throws if no thread can be made.
 void watch_parent(Handle parent, pid_t parent_pid);
+// In a fork server: ends the thread that stood guard until it arrived.
+void dismiss_guard() noexcept;
 // Waits until its thread sleeps. Before a fork: see ExitWatch::pause.
 void await_parent_watch() noexcept;
 

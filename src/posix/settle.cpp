@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <utility>
 
 #include "../streams.hpp"
 #include "context.hpp"
@@ -42,6 +43,35 @@ void install_error_stream(Handle err) noexcept {
     if (err) retry([&] { return ::dup2(fd_of(err), STDERR_FILENO); });
 }
 
+namespace {
+
+void set_disposition(int number, void (*action)(int)) noexcept {
+    struct sigaction what {};
+    what.sa_handler = action;
+    ::sigaction(number, &what, nullptr);
+}
+
+// `changed`: those whose disposition may not be the default.
+void reset_signals(const std::vector<int>& changed, bool keep_hangup_ignored) noexcept {
+    for (const int number : changed) {
+        if (number != SIGHUP || !keep_hangup_ignored) set_disposition(number, SIG_DFL);
+    }
+    if (keep_hangup_ignored) set_disposition(SIGHUP, SIG_IGN);
+    sigset_t none;
+    sigemptyset(&none);
+    ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
+}
+
+bool is_prepared = false;  // a spare child, before it settles
+
+}  // namespace
+
+void prepare_child(Bootstrap& bootstrap) {
+    reset_signals(noted_signals(), false);
+    watch_parent(std::move(bootstrap.parent), static_cast<pid_t>(bootstrap.parent_pid));
+    is_prepared = true;
+}
+
 void set_process_name(const std::string& name) noexcept {
     const std::string shortened = name.substr(0, 15);  // Linux keeps no more
 #if defined(__linux__)
@@ -56,22 +86,6 @@ void set_process_name(const std::string& name) noexcept {
 namespace {
 
 using namespace posix;
-
-// `changed`: those whose disposition may not be the default.
-void reset_signals(const std::vector<int>& changed, bool keep_hangup_ignored) noexcept {
-    struct sigaction action {};
-    action.sa_handler = SIG_DFL;
-    for (const int number : changed) {
-        if (number != SIGHUP || !keep_hangup_ignored) ::sigaction(number, &action, nullptr);
-    }
-    if (keep_hangup_ignored) {
-        action.sa_handler = SIG_IGN;
-        ::sigaction(SIGHUP, &action, nullptr);
-    }
-    sigset_t none;
-    sigemptyset(&none);
-    ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
-}
 
 // The server may have been killed before it could reply, and the client have asked the next one for the same child: only
 // the one whose reply arrived is told to go on. Nothing of it can be seen from outside before that.
@@ -97,8 +111,12 @@ void settle(Bootstrap& bootstrap, const std::string& name) {
         keep_hangup_ignored = hangup.sa_handler == SIG_IGN;
     }
     const bool is_served = !bootstrap.context.empty();  // forked by a server
-    reset_signals(is_served ? noted_signals() : changed_signals(), keep_hangup_ignored);
-    watch_parent(std::move(bootstrap.parent), static_cast<pid_t>(bootstrap.parent_pid));
+    if (!std::exchange(is_prepared, false)) {           // what this process may fork has it all to do
+        reset_signals(is_served ? noted_signals() : changed_signals(), keep_hangup_ignored);
+        watch_parent(std::move(bootstrap.parent), static_cast<pid_t>(bootstrap.parent_pid));
+    } else if (keep_hangup_ignored) {
+        set_disposition(SIGHUP, SIG_IGN);
+    }
     // Foreign descriptors are gone already: spawn lets none through, a fork server has none, and `fork` shares the
     // program's on purpose. Here it would be too late: static initialisers may have opened this child's own.
     apply_context(bootstrap.context);

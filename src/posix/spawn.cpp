@@ -131,7 +131,7 @@ std::string name_of_program(const std::string& program) {
     }
 }
 
-std::vector<std::string> environment_of(const Launch& request, std::string bootstrap) {
+std::vector<std::string> environment_of([[maybe_unused]] Role role, const Launch& request, std::string bootstrap) {
     std::vector<std::string> entries;
     const std::string_view prefix = "MULTIPROC_BOOTSTRAP=";
     const auto add = [&](std::string_view entry) {
@@ -143,6 +143,11 @@ std::vector<std::string> environment_of(const Launch& request, std::string boots
         for (char** entry = environment(); entry != nullptr && *entry != nullptr; ++entry) add(*entry);
     }
     entries.push_back(std::string(prefix) + std::move(bootstrap));
+#if MULTIPROC_LINUX_CALLS
+    // What the dynamic linker would look up when it is first called, each child would look up anew, and have a copy made
+    // of the page that it is noted in. Children do not see the variable: they have their parent's environment.
+    if (role == Role::fork_server) entries.emplace_back("LD_BIND_NOW=1");
+#endif
     return entries;
 }
 
@@ -198,7 +203,7 @@ pid_t spawn(Role role, const Launch& request, const Inheritance& inheritance) {
     std::snprintf(bootstrap, sizeof bootstrap, "1 %c %ld %llu %d %d %zu", static_cast<char>(role),
                   static_cast<long>(::getpid()), static_cast<unsigned long long>(own_start_time()), has_door,
                   has_lifeline, inheritance.handles.size());
-    std::vector<std::string> entries = environment_of(request, bootstrap);
+    std::vector<std::string> entries = environment_of(role, request, bootstrap);
     std::vector<char*> environment;
     for (std::string& entry : entries) environment.push_back(entry.data());
     environment.push_back(nullptr);

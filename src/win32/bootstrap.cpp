@@ -138,7 +138,7 @@ bool is_bootstrap_pending() noexcept {
     }
 }
 
-std::optional<Bootstrap> take_bootstrap(void (*)(const std::string&) noexcept) {
+std::optional<Bootstrap> take_bootstrap(PreloadFunction) {
     const std::string text = variable();
     if (!text.starts_with(prefix)) return std::nullopt;
     // The C runtime has a copy of the environment, which it hands to what _spawn and system start.
