@@ -26,6 +26,7 @@
 #include "child.hpp"
 #include "doorbell.hpp"
 #include "item_block.hpp"
+#include "patience.hpp"
 #include "pool_trace.hpp"
 
 namespace multiproc::detail {
@@ -181,7 +182,7 @@ private:
     void move_tasks_and_results();
     void drain(Worker& worker);
     bool accept(Worker& worker, const ResultRingParent::Record& record);
-    bool deliver(Worker& worker, const ResultMessage& message);
+    bool deliver(Worker& worker, ResultMessage& message);
     bool take_over_segment(ResultMessage& message, Worker& worker);
     void finish_items(Worker& worker, std::uint32_t count);
     void account(ItemBlock& block, std::uint64_t first, std::uint32_t count);
@@ -274,6 +275,7 @@ private:
     bool waiter_asleep_ = false;   //   and sleeps, or is about to
     bool is_spinning_ = false;     //   or looks at these places, without the mutex
     bool has_changed_ = false;     //   until something has changed, which it will see when it takes the mutex
+    Patience patience_;
     std::vector<const RecordWord*> looked_at_;
     bool service_stop_ = false;
     bool service_asleep_ = false;

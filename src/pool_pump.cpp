@@ -42,9 +42,13 @@ void PoolEngine::drain(Worker& worker) {
             break;
         }
         ring.pop(*record);
+        // The place of the next record is still the worker's, and it has nothing to put there: looking would cost the
+        // way of a cache line. Should it have put something there all the same, the next look finds it.
+        if (worker.in_flight.empty()) break;
     }
     if (ring.is_sound() && !worker.is_broken) {
-        worker.child->wake();  // it may wait for room in the ring
+        // It may wait for room in the ring. One that has sent everything waits for tasks alone, and these wake it.
+        if (!worker.in_flight.empty()) worker.child->wake();
         return;
     }
     // A worker that sends nonsense is ended; its running task fails with how it died, as after any death.
@@ -60,11 +64,10 @@ bool PoolEngine::accept(Worker& worker, const ResultRingParent::Record& record) 
     } catch (const std::exception&) { return false; }
 }
 
-bool PoolEngine::deliver(Worker& worker, const ResultMessage& given) {
+bool PoolEngine::deliver(Worker& worker, ResultMessage& message) {
     if (worker.in_flight.empty()) return false;
     Dispatch& dispatch = worker.in_flight.front();
     const ItemBlock& block = *dispatch.batch.block;
-    ResultMessage message = given;
     if (message.id != dispatch.id || message.first != dispatch.received ||
         message.count > dispatch.batch.count - dispatch.received)
         return false;
@@ -111,10 +114,13 @@ bool PoolEngine::take_over_segment(ResultMessage& message, Worker& worker) {
 // `count` items of the worker's first dispatch have their result or error.
 void PoolEngine::finish_items(Worker& worker, std::uint32_t count) {
     Dispatch& dispatch = worker.in_flight.front();
-    std::shared_ptr<ItemBlock> block = dispatch.batch.block;
     const std::uint64_t first = dispatch.batch.first + dispatch.received;
     dispatch.received += count;
-    if (dispatch.received == dispatch.batch.count) {
+    std::shared_ptr<ItemBlock> block;
+    if (dispatch.received != dispatch.batch.count) {
+        block = dispatch.batch.block;
+    } else {
+        block = std::move(dispatch.batch.block);
         worker.ahead -= dispatch.expected;
         worker.child->tasks().release(dispatch.end);
         worker.in_flight.pop_front();
