@@ -1,7 +1,10 @@
 // One task there and back, with the worker awake or asleep.
 
+#include <sched.h>
+
 #include <atomic>
 #include <memory>
+#include <vector>
 
 #include <multiproc/multiproc.hpp>
 
@@ -75,12 +78,50 @@ private:
     multiproc::Pool pool_;
 };
 
+/// Where the processes that are woken are to run. Waking one on a processor that is idle takes ten times as long as
+/// switching to it on the caller's, and the system puts each side now here and now there: that would be all the row shows.
+enum class Place { elsewhere, here };
+
+/// Keeps this thread on one processor, and others on the same or another.
+class Pinned {
+public:
+    Pinned(Place place, const std::vector<pid_t>& pids) : pids_(pids) {
+        ::sched_getaffinity(0, sizeof all_, &all_);
+        std::vector<int> processors;
+        for (int i = 0; i < CPU_SETSIZE; ++i) {
+            if (CPU_ISSET(i, &all_)) processors.push_back(i);
+        }
+        pin(0, processors.front());
+        for (const pid_t pid : pids_) pin(pid, place == Place::here ? processors.front() : processors.back());
+    }
+    ~Pinned() {
+        for (const pid_t pid : pids_) ::sched_setaffinity(pid, sizeof all_, &all_);
+        ::sched_setaffinity(0, sizeof all_, &all_);
+    }
+    Pinned(const Pinned&) = delete;
+    Pinned& operator=(const Pinned&) = delete;
+
+private:
+    static void pin(pid_t pid, int processor) {
+        cpu_set_t one;
+        CPU_ZERO(&one);
+        CPU_SET(processor, &one);
+        if (::sched_setaffinity(pid, sizeof one, &one) != 0) throw_errno("sched_setaffinity");
+    }
+
+    std::vector<pid_t> pids_;
+    cpu_set_t all_;
+};
+
 class Asleep : public Pair {
 public:
-    explicit Asleep(std::size_t workers) : pool_(workers) { pool_.map(add_one, std::views::iota(0, 1000)); }
+    Asleep(std::size_t workers, Place place) : place_(place), pool_(workers) {
+        pool_.map(add_one, std::views::iota(0, 1000));
+    }
 
     double ours() override {
         const std::vector<pid_t> pids = pids_of(pool_);
+        const Pinned pinned(place_, pids);
         return median_of(asleep_trips, [&] {
             wait_until_asleep(pids, rest_before_trip);
             const Stopwatch watch;
@@ -100,6 +141,7 @@ public:
             }
         });
         std::uint32_t count = 0;
+        const Pinned pinned(place_, {child.pid()});
         const double seconds = median_of(asleep_trips, [&] {
             wait_until_asleep({child.pid()}, rest_before_trip);
             const Stopwatch watch;
@@ -115,6 +157,7 @@ public:
     }
 
 private:
+    Place place_;
     multiproc::Pool pool_;
 };
 
@@ -129,11 +172,17 @@ void add_round_trip_rows(std::vector<Row>& rows, const Settings& settings) {
                     .operations = 1000 + awake_batches * awake_batch,
                     .open = [=] { return std::make_unique<Awake>(workers); }});
     rows.push_back({.name = "round_trip/asleep",
-                    .what = "one task, worker asleep, round trip",
+                    .what = "one task, worker asleep on another processor, round trip",
                     .peer = "futex ping-pong between two processes",
                     .target = 1.5,
                     .operations = asleep_trips,
-                    .open = [=] { return std::make_unique<Asleep>(workers); }});
+                    .open = [=] { return std::make_unique<Asleep>(workers, Place::elsewhere); }});
+    rows.push_back({.name = "round_trip/asleep_here",
+                    .what = "one task, worker asleep on the caller's processor, round trip",
+                    .peer = "futex ping-pong between two processes there",
+                    .target = 1.5,
+                    .operations = asleep_trips,
+                    .open = [=] { return std::make_unique<Asleep>(workers, Place::here); }});
 }
 
 }  // namespace bench

@@ -75,6 +75,8 @@ public:
     bool send(std::span<const detail::Attachment> blocks, TaskRingParent& ring, os::HandleLink& link);
     // Tells the child which blocks nobody here uses any more. Whether it was told of any.
     bool send_detached(TaskRingParent& ring);
+    // Whether the child was told so of a block and has not answered.
+    bool has_leaving() const noexcept { return !leaving_.empty(); }
     // The records behind `position` were taken back.
     void take_back(std::uint64_t position) noexcept;
 

@@ -52,7 +52,9 @@ const CallOptions& CallState::options() const noexcept {
 }
 
 void CallState::release() noexcept {
-    if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) engine_->recycle(this);
+    // Who has the last reference has it alone, so nobody can add one in between.
+    if (references_.load(std::memory_order_acquire) == 1 || references_.fetch_sub(1, std::memory_order_acq_rel) == 1)
+        engine_->recycle(this);
 }
 
 void CallState::add_results(std::uint64_t first, const ResultMessage& message) {

@@ -106,6 +106,10 @@ public:
     CallState& operator=(const CallState&) = delete;
 
     void retain() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
+    // The same for a call that one thread alone can have: no other processor takes part in the counting.
+    void retain_unshared() noexcept {
+        references_.store(references_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    }
     void release() noexcept;
 
     PoolEngine& engine() const noexcept { return *engine_; }

@@ -9,7 +9,7 @@ namespace multiproc {
 namespace {
 
 // Changes whenever the layout of anything that two processes share changes.
-constexpr std::uint64_t channel_magic = 0x6d70726f63000003;
+constexpr std::uint64_t channel_magic = 0x6d70726f63000004;
 // Asked once: it means reading several files.
 struct Processors {
     bool has_many = os::cpu_count() > 1;
@@ -61,8 +61,8 @@ StartInfo Channel::info() const {
     return decode<StartInfo>(in);
 }
 
-TaskRingParent Channel::task_parent() const noexcept { return TaskRingParent(task_memory()); }
-TaskRingWorker Channel::task_worker() const noexcept { return TaskRingWorker(task_memory()); }
+TaskRingParent Channel::task_parent() const noexcept { return {&control().tasks, task_memory()}; }
+TaskRingWorker Channel::task_worker() const noexcept { return {&control().tasks, task_memory()}; }
 ResultRingParent Channel::result_parent() const noexcept { return {&control().results, result_memory()}; }
 ResultRingWorker Channel::result_worker() const noexcept { return {&control().results, result_memory()}; }
 

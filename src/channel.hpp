@@ -41,6 +41,7 @@ struct ControlBlock {
     std::uint64_t info_offset, info_size;
     std::uint64_t tasks_offset, tasks_capacity;
     std::uint64_t results_offset, results_capacity;
+    TaskRingHeader tasks;
     ResultRingHeader results;
     alignas(cache_line) std::atomic<std::uint32_t> asleep;  // 1: the child sleeps, or is about to
     std::atomic<std::uint32_t> phase;

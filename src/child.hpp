@@ -93,6 +93,8 @@ public:
     ResultRingParent& results() noexcept { return results_; }
     // Tells the child which blocks it need not keep any more.
     void send_detached();
+    // Whether it was told so of some and has not answered.
+    bool has_leaving_blocks() const noexcept { return blocks_.has_leaving(); }
     // Takes in a record of the result ring, if it is one about blocks. Throws CodecError or std::system_error for what
     // only a broken child sends.
     bool accept_block(const ResultRingParent::Record& record) { return blocks_.accept(record, tasks_, *link_); }

@@ -9,6 +9,7 @@
 
 #include <multiproc/errors.hpp>
 
+#include "patience.hpp"
 #include "process_info.hpp"
 #include "process_state.hpp"
 #include "result_writer.hpp"
@@ -22,6 +23,8 @@ namespace {
 // How long a worker without tasks looks for the next one before it sleeps: about what sleeping and waking cost
 // together.
 constexpr auto spin_time = std::chrono::microseconds(50);
+// So often it looks without a pause at first.
+constexpr int eager_looks = 256;
 
 Doorbell doorbell_of(const ChildEnd& end) {
     if (!end.doorbell) return {};
@@ -96,20 +99,32 @@ public:
 private:
     TaskRingWorker::Record await_record() {
         for (;;) {
-            if (const auto record = look(256)) return *record;  // before it is worth asking for the time
-            if (spins_) {
-                const os::Deadline give_up = os::Clock::now() + spin_time;
-                while (os::Clock::now() < give_up)
-                    if (const auto record = look(64)) return *record;
-            }
+            if (const auto record = ring_.begin()) return *record;
+            if (spins_)
+                if (const auto record = look_around()) return *record;
             end_.channel.sleep_child(Runtime::get().lot(), [this] { return !ring_.is_empty(); });
         }
     }
 
-    std::optional<TaskRingWorker::Record> look(int times) noexcept {
-        for (int i = 0; i < (spins_ ? times : 1); ++i) {
-            if (const auto record = ring_.claim()) return record;
-            os::relax_cpu();
+    std::optional<TaskRingWorker::Record> look_around() noexcept {
+        // Who is about to send the next task does so before it is worth asking for the time, or sparing the processor: a
+        // pause is as long as a task takes from one processor to the other.
+        auto record = look(eager_looks, [] {});
+        if (record || patience_.wants_to_look()) {
+            if (!record) {
+                const os::Deadline give_up = os::Clock::now() + spin_time;
+                while (!record && os::Clock::now() < give_up) record = look(64, os::relax_cpu);
+            }
+            patience_.learn(record.has_value());
+        }
+        return record;
+    }
+
+    template <class Pause>
+    std::optional<TaskRingWorker::Record> look(int times, Pause pause) noexcept {
+        for (int i = 0; i < times; ++i) {
+            if (const auto record = ring_.begin()) return record;
+            pause();
         }
         return std::nullopt;
     }
@@ -154,6 +169,7 @@ private:
     // Read only: workers of a pool share these segments, and one that scribbles must not spoil the others' arguments.
     SegmentStore segments_{os::Segment::Access::read};
     bool spins_;
+    Patience patience_;
 };
 
 [[noreturn]] void leave(Channel& channel, std::uint32_t code) {

@@ -67,9 +67,11 @@ struct ItemBlock {
         if (length > size - offset - sizeof length) return size;
         return offset + sizeof length + static_cast<std::size_t>(length);
     }
-    void add_single(CallRef single) {
-        singles.push_back(nullptr);  // may throw, so before the reference is given up
-        singles.back() = single.detach();
+    // A new call, which nobody else can have referred to yet.
+    void add_single(const CallRef& single) {
+        singles.push_back(nullptr);  // may throw, so before there is a reference more
+        single->retain_unshared();
+        singles.back() = single.get();
     }
     CallState& call_of(std::uint64_t index) const noexcept {
         return call ? *call : *singles[static_cast<std::size_t>(index)];
@@ -84,9 +86,9 @@ struct Batch {
     std::uint32_t attempts = 0;  // how often a worker has died with the first of them
     std::size_t offset = 0;      // of that item in the block
 
-    // Cuts `items` off its begin.
+    // Cuts `items` off its begin. What is left of a batch that was taken whole is good for nothing.
     Batch take(std::uint32_t items, std::size_t end) {
-        Batch taken{block, first, items, attempts, offset};
+        Batch taken{items == count ? std::move(block) : block, first, items, attempts, offset};
         first += items;
         count -= items;
         offset = end;

@@ -26,7 +26,7 @@ PoolEngine::PoolEngine(PoolSettings settings) : settings_(std::move(settings)), 
 
 PoolEngine::~PoolEngine() {
     if (!is_ours()) return;
-    if (block_signal_) block_signal_->disconnect();
+    block_signal_->disconnect();
     for (const std::uint32_t slot : {waiter_slot_, service_slot_})
         if (slot != no_slot) Runtime::get().release_slot(slot);
 }
@@ -187,7 +187,6 @@ void PoolEngine::make_doorbell() {
     if (waiter_slot_ == no_slot) waiter_slot_ = runtime.claim_slot(runtime.self());
     if (service_slot_ == no_slot) service_slot_ = runtime.claim_slot(runtime.self());
     doorbell_segment_ = os::Segment::create(sizeof(DoorbellPage));
-    block_signal_ = std::make_shared<BlockSignal>([this] { doorbell_.wake_service(); });
     doorbell_ = Doorbell(reinterpret_cast<DoorbellPage*>(doorbell_segment_.data()), &runtime.lot(), waiter_slot_,
                          service_slot_);
 }

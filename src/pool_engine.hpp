@@ -26,6 +26,7 @@
 #include "child.hpp"
 #include "doorbell.hpp"
 #include "item_block.hpp"
+#include "patience.hpp"
 #include "pool_trace.hpp"
 
 namespace multiproc::detail {
@@ -182,9 +183,10 @@ private:
     // pool_pump.cpp: moving tasks and results
     void pump() noexcept;
     void move_tasks_and_results();
+    static bool is_expected(const Worker& worker) noexcept;
     void drain(Worker& worker);
     bool accept(Worker& worker, const ResultRingParent::Record& record);
-    bool deliver(Worker& worker, const ResultMessage& message);
+    bool deliver(Worker& worker, ResultMessage& message);
     bool take_over_memory(ResultMessage& message, Worker& worker);
     void detach_unused_blocks();
     void finish_items(Worker& worker, std::uint32_t count);
@@ -264,7 +266,9 @@ private:
     std::uint32_t owner_;
     const std::size_t processors_ = os::cpu_count();
     SegmentSource segments_;
-    std::shared_ptr<BlockSignal> block_signal_;  // raised when workers need not keep some block any more
+    // Raised when workers need not keep some block any more: that is, once they have been sent some.
+    const std::shared_ptr<BlockSignal> block_signal_ =
+        std::make_shared<BlockSignal>([this] { doorbell_.wake_service(); });
 
     std::mutex mutex_;
     State state_ = State::idle;
@@ -282,6 +286,7 @@ private:
     bool waiter_asleep_ = false;   //   and sleeps, or is about to
     bool is_spinning_ = false;     //   or looks at these places, without the mutex
     bool has_changed_ = false;     //   until something has changed, which it will see when it takes the mutex
+    Patience patience_;
     std::vector<const RecordWord*> looked_at_;
     bool service_stop_ = false;
     bool service_asleep_ = false;

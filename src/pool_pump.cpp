@@ -29,7 +29,7 @@ void PoolEngine::move_tasks_and_results() {
 
 // Workers keep the shared blocks they were sent; what nobody here uses any more they let go of.
 void PoolEngine::detach_unused_blocks() {
-    if (!block_signal_ || !block_signal_->take()) return;
+    if (!block_signal_->take()) return;
     for (const auto& worker : workers_)
         if (worker->is_usable()) worker->child->send_detached();
 }
@@ -38,6 +38,11 @@ bool PoolEngine::has_news() {
     if (has_exits_.load(std::memory_order_acquire)) return true;
     return std::ranges::any_of(
         workers_, [](const auto& worker) { return !worker->is_broken && !worker->child->results().is_empty(); });
+}
+
+// Whether it still has something to send: results, or that it let go of a block.
+bool PoolEngine::is_expected(const Worker& worker) noexcept {
+    return !worker.in_flight.empty() || worker.child->has_leaving_blocks();
 }
 
 // Takes what a worker has sent.
@@ -50,9 +55,13 @@ void PoolEngine::drain(Worker& worker) {
             break;
         }
         ring.pop(*record);
+        // The place of the next record is still the worker's, and it has nothing to put there: looking would cost the
+        // way of a cache line. Should it have put something there all the same, the next look finds it.
+        if (!is_expected(worker)) break;
     }
     if (ring.is_sound() && !worker.is_broken) {
-        worker.child->wake();  // it may wait for room in the ring
+        // It may wait for room in the ring. One that has sent everything waits for tasks alone, and these wake it.
+        if (is_expected(worker)) worker.child->wake();
         return;
     }
     // A worker that sends nonsense is ended; its running task fails with how it died, as after any death.
@@ -69,11 +78,10 @@ bool PoolEngine::accept(Worker& worker, const ResultRingParent::Record& record) 
     } catch (const std::exception&) { return false; }
 }
 
-bool PoolEngine::deliver(Worker& worker, const ResultMessage& given) {
+bool PoolEngine::deliver(Worker& worker, ResultMessage& message) {
     if (worker.in_flight.empty()) return false;
     Dispatch& dispatch = worker.in_flight.front();
     const ItemBlock& block = *dispatch.batch.block;
-    ResultMessage message = given;
     if (message.id != dispatch.id || message.first != dispatch.received ||
         message.count > dispatch.batch.count - dispatch.received)
         return false;
@@ -119,10 +127,13 @@ bool PoolEngine::take_over_memory(ResultMessage& message, Worker& worker) {
 // `count` items of the worker's first dispatch have their result or error.
 void PoolEngine::finish_items(Worker& worker, std::uint32_t count) {
     Dispatch& dispatch = worker.in_flight.front();
-    std::shared_ptr<ItemBlock> block = dispatch.batch.block;
     const std::uint64_t first = dispatch.batch.first + dispatch.received;
     dispatch.received += count;
-    if (dispatch.received == dispatch.batch.count) {
+    std::shared_ptr<ItemBlock> block;
+    if (dispatch.received != dispatch.batch.count) {
+        block = dispatch.batch.block;
+    } else {
+        block = std::move(dispatch.batch.block);
         worker.ahead -= dispatch.expected;
         worker.child->tasks().release(dispatch.end);
         worker.in_flight.pop_front();

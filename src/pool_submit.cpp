@@ -164,7 +164,7 @@ void PoolEngine::run_here(std::unique_lock<std::mutex>& lock) {
         pending_.pop_front();
         if (skip_finished(batch)) continue;
         Batch part = batch.block->call ? batch.take(1, batch.block->next(batch.offset)) : batch;
-        if (batch.block->call && batch.count != 0) pending_.push_front(std::move(batch));
+        if (batch.count != 0 && batch.block->call) pending_.push_front(std::move(batch));
         lock.unlock();
         const std::vector<LocalRun::Item> items = LocalRun().run(part);
         lock.lock();

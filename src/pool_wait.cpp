@@ -10,6 +10,8 @@ namespace {
 
 // How long a waiter looks for news before it sleeps.
 constexpr auto spin_time = std::chrono::microseconds(50);
+// So often it looks without a pause at first.
+constexpr int eager_looks = 256;
 // A worker could have scribbled over the page that wakes us. While tasks are out, nobody sleeps longer than this at
 // once.
 constexpr auto longest_sleep = std::chrono::seconds(1);
@@ -101,26 +103,29 @@ bool PoolEngine::spin_for_news(std::unique_lock<std::mutex>& lock, std::uint32_t
         if (!worker->is_broken) looked_at_.push_back(&worker->child->results().next_word());
     has_changed_ = false;
     is_spinning_ = true;  // the memory looked at stays mapped
+    const bool is_patient = patience_.wants_to_look();
     lock.unlock();
     const auto found = [&] {
         for (const RecordWord* word : looked_at_)
             if (word->load(std::memory_order_relaxed) != 0) return true;
         return doorbell_.waiter_ticket() != ticket;
     };
-    const auto find = [&](int looks) {
-        for (int i = 0; i < looks; ++i) {
-            if (found()) return true;
-            os::relax_cpu();
-        }
-        return false;
-    };
-    bool is_found = find(256);  // before it is worth asking for the time
-    if (!is_found) {
+    bool is_found = false;
+    // A small task is answered before it is worth asking for the time, or sparing the processor: a pause is as long as
+    // its result takes from one processor to the other.
+    for (int i = 0; i < eager_looks && !is_found; ++i) is_found = found();
+    if (!is_found && is_patient) {
         const os::Deadline give_up = std::min(deadline, os::Clock::now() + spin_time);
-        while (!is_found && os::Clock::now() < give_up) is_found = find(64);
+        while (!is_found && os::Clock::now() < give_up) {
+            for (int i = 0; i < 64 && !is_found; ++i) {
+                os::relax_cpu();
+                is_found = found();
+            }
+        }
     }
     lock.lock();
     is_spinning_ = false;
+    if (is_found || is_patient) patience_.learn(is_found);
     graves_.clear();
     return is_found || has_changed_;
 }

@@ -147,7 +147,7 @@ void PoolEngine::fail_running(Worker& worker) {
     const Dispatch& running = worker.in_flight.front();
     if (running.batch.block->call_of(running.batch.first + running.received).is_internal()) return;
     // What a worker that sent nonsense says about its progress is nothing to go by: none of the chunk is run again.
-    if (!worker.is_broken && !worker.child->tasks().is_claimed(running.position)) return;
+    if (!worker.is_broken && !worker.child->tasks().is_begun(running.position)) return;
     const std::uint32_t failed = worker.is_broken ? running.batch.count - running.received : 1;
     note_failed(worker, running, failed);
     const ErrorMaker died =
@@ -166,7 +166,7 @@ bool PoolEngine::may_retry(Worker& worker) {
     if (worker.in_flight.empty() || worker.is_broken || worker.is_condemned) return false;
     Dispatch& running = worker.in_flight.front();
     const CallState& call = running.batch.block->call_of(running.batch.first + running.received);
-    if (call.is_internal() || call.is_done() || !worker.child->tasks().is_claimed(running.position)) return false;
+    if (call.is_internal() || call.is_done() || !worker.child->tasks().is_begun(running.position)) return false;
     const std::uint32_t attempts = running.received == 0 ? running.batch.attempts + 1 : 1;
     if (attempts > static_cast<std::uint64_t>(call.options().retries.value())) return false;
     running.attempts = attempts;
@@ -215,7 +215,7 @@ void PoolEngine::note_failed_start(const Worker& worker) {
 void PoolEngine::salvage(Worker& worker) {
     if (worker.in_flight.empty()) return;
     const Dispatch& running = worker.in_flight.front();
-    if (!worker.child->tasks().is_claimed(running.position)) return;
+    if (!worker.child->tasks().is_begun(running.position)) return;
     ResultMessage message = read_unfinished_record(*worker.child);
     if (message.count == 0 || message.id != running.id) return;
     deliver(worker, message);

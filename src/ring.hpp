@@ -4,11 +4,22 @@
 // a skip record fills the end of the ring where the next one does not fit. Each record begins with one word that says
 // what it is, and is published by storing that word last. The word at the place of the next record is zeroed before, so
 // the consumer looks at nothing but the place it has come to: a small record takes one cache line from one processor to
-// the other, not one for the data and another for an index.
+// the other, not one for the data and another for an index. The word behind that is zeroed ahead of need, after the
+// publication: who waits for the record does not wait until the line behind it has changed processors as well.
 //
-// A task changes hands by an exchange of its word. The worker claims it (ready -> claimed), or the parent takes the last
-// one back (ready -> nothing): the word decides, so tasks can be handed out ahead of need and still be moved to another
-// worker, be cancelled, or survive the worker's death; and the parent always knows which task was running.
+// Tasks can be handed out ahead of need and still be moved to another worker, be cancelled, or survive the worker's
+// death, and the parent always knows which task was running: a task is begun by the worker or taken back by the parent,
+// never both. Each side writes lines of its own only, so beginning a task does not cost the worker the ownership of a
+// line that the parent has just written. The worker says in `begun` where the record ends that it begins with, and
+// looks at the record's word once more; the parent marks the word as withheld, and then looks at `begun`. Both put a
+// full fence between their store and their load, so at least one of them sees what the other did:
+// - The worker sees that the word has changed: it withdraws what it said, and has begun nothing.
+// - The parent sees that the record is begun: it restores the word, and has taken nothing back.
+// - Both see it: both give way, and the worker begins again with the restored word. Until the parent has decided the
+//   worker treats the record as one that is not there yet, so neither waits for the other.
+// The worker's second look also finds the word when the parent has taken the record back and put another like it to the
+// same place meanwhile. Then it has begun that one: the load acquires its contents, and had the parent marked it before
+// the worker's fence, the load would have seen the mark.
 //
 // What the other side wrote is read once, checked, and then used from the copy.
 #pragma once
@@ -44,13 +55,13 @@ enum class RecordKind : std::uint16_t {
 struct RecordHead {
     std::uint32_t size = 0;
     RecordKind kind = RecordKind::nothing;
-    bool claimed = false;
+    bool withheld = false;  // the parent is about to take it back
 
     static RecordHead unpack(std::uint64_t word) noexcept {
         return {static_cast<std::uint32_t>(word), static_cast<RecordKind>(word >> 48), (word >> 32 & 1) != 0};
     }
     std::uint64_t pack() const noexcept {
-        return size | std::uint64_t{claimed} << 32 | std::uint64_t{static_cast<std::uint16_t>(kind)} << 48;
+        return size | std::uint64_t{withheld} << 32 | std::uint64_t{static_cast<std::uint16_t>(kind)} << 48;
     }
 };
 using RecordWord = std::atomic<std::uint64_t>;
@@ -122,31 +133,56 @@ public:
     RecordWord& word(std::uint64_t position) const noexcept { return *reinterpret_cast<RecordWord*>(at(position)); }
     std::size_t to_end(std::uint64_t position) const noexcept { return capacity_ - (position & (capacity_ - 1)); }
 
+    // So many cells behind a record are the producer's: for the words that `publish` zeroes.
+    static constexpr std::size_t cells_behind = 2;
+
     // Makes the record at `position` visible, and the place behind it the next to be looked at.
     void publish(std::uint64_t position, RecordHead head) const noexcept {
-        word(position + head.size).store(0, std::memory_order_relaxed);
+        const std::uint64_t next = position + head.size;
+        // Mostly zeroed by the record before. Looking first keeps the line from changing hands in front of the store
+        // below, which becomes visible after this one.
+        if (is_dirty(next)) clear(next);
         word(position).store(head.pack(), std::memory_order_release);
+        clear(next + ring_cell);
     }
 
 private:
+    // What an earlier record left must pass neither for a record, nor for the progress of one that a worker was writing
+    // when it died (`unfinished`).
+    bool is_dirty(std::uint64_t position) const noexcept {
+        return word(position).load(std::memory_order_relaxed) != 0 ||
+               progress(position).load(std::memory_order_relaxed) != 0;
+    }
+    void clear(std::uint64_t position) const noexcept {
+        word(position).store(0, std::memory_order_relaxed);
+        progress(position).store(0, std::memory_order_relaxed);
+    }
+    std::atomic<std::uint64_t>& progress(std::uint64_t position) const noexcept {
+        return reinterpret_cast<ResultRecord*>(at(position))->progress;
+    }
+
     std::byte* data_ = nullptr;
     std::size_t capacity_ = 0;
 };
 
 // ---- tasks: parent to worker ----------------------------------------------------------------------------------------
 
+struct TaskRingHeader {
+    alignas(cache_line) std::atomic<std::uint64_t> begun;  // written by the worker: it has begun what is before it
+};
+
 class TaskRingParent {
 public:
     TaskRingParent() = default;
-    explicit TaskRingParent(RingMemory ring) noexcept : ring_(ring) {}
+    TaskRingParent(const TaskRingHeader* header, RingMemory ring) noexcept : header_(header), ring_(ring) {}
 
     // Room for a record of `size` bytes, or nullptr. It is sent by `push`, if at all.
     std::byte* reserve(std::size_t size) noexcept {
         size = round_up_to_cell(size);
         const std::size_t to_end = ring_.to_end(bottom_);
         const std::size_t skip = size <= to_end ? 0 : to_end;
-        // One cell more, for the empty word behind the record.
-        if (bottom_ + skip + size + ring_cell - released_ > ring_.capacity()) return nullptr;
+        const std::size_t needed = skip + size + RingMemory::cells_behind * ring_cell;
+        if (bottom_ + needed - released_ > ring_.capacity()) return nullptr;
         if (skip != 0) {
             ring_.publish(bottom_, {static_cast<std::uint32_t>(skip), RecordKind::skip});
             bottom_ += skip;
@@ -165,24 +201,36 @@ public:
     std::uint64_t bottom() const noexcept { return bottom_; }
 
     // Takes back the record that begins at `position`, and those behind it, which the worker has not come to either then.
-    // False if it has claimed it.
+    // False if it has begun with it.
     bool take_back(std::uint64_t position) noexcept {
         RecordWord& word = ring_.word(position);
-        std::uint64_t seen = word.load(std::memory_order_relaxed);
-        if (seen == 0 || RecordHead::unpack(seen).claimed) return false;
-        if (!word.compare_exchange_strong(seen, 0, std::memory_order_acq_rel)) return false;
+        const std::uint64_t ready = word.load(std::memory_order_relaxed);  // nobody else writes it
+        if (ready == 0 || is_begun(position)) return false;
+        RecordHead head = RecordHead::unpack(ready);
+        head.withheld = true;
+        word.store(head.pack(), std::memory_order_relaxed);
+        std::atomic_thread_fence(std::memory_order_seq_cst);  // mirrored in `begin`
+        if (is_begun(position)) {
+            word.store(ready, std::memory_order_release);
+            return false;
+        }
+        word.store(0, std::memory_order_relaxed);
         bottom_ = position;
         return true;
     }
 
-    bool is_claimed(std::uint64_t position) const noexcept {
-        return RecordHead::unpack(ring_.word(position).load(std::memory_order_acquire)).claimed;
+    // What the worker says counts only if it can be: nobody begins what was not sent. (After a record was taken back
+    // `begun` may point behind the last one for a moment, and is about to be withdrawn.)
+    bool is_begun(std::uint64_t position) const noexcept {
+        const std::uint64_t begun = header_->begun.load(std::memory_order_acquire);
+        return begun > position && begun <= bottom_;
     }
 
     // The worker is done with everything before `position`.
     void release(std::uint64_t position) noexcept { released_ = position; }
 
 private:
+    const TaskRingHeader* header_ = nullptr;
     RingMemory ring_;
     std::uint64_t bottom_ = 0;
     std::uint64_t released_ = 0;
@@ -191,26 +239,29 @@ private:
 class TaskRingWorker {
 public:
     TaskRingWorker() = default;
-    explicit TaskRingWorker(RingMemory ring) noexcept : ring_(ring) {}
+    TaskRingWorker(TaskRingHeader* header, RingMemory ring) noexcept : header_(header), ring_(ring) {}
 
     struct Record {
         RecordHead head;
         std::byte* place;
     };
     // The next record, now this worker's; nothing if there is none.
-    std::optional<Record> claim() noexcept {
+    std::optional<Record> begin() noexcept {
         for (;;) {
-            RecordWord& word = ring_.word(top_);
-            std::uint64_t seen = word.load(std::memory_order_acquire);
-            if (seen == 0) return std::nullopt;
-            RecordHead head = RecordHead::unpack(seen);
+            const RecordWord& word = ring_.word(top_);
+            const std::uint64_t seen = word.load(std::memory_order_acquire);
+            const RecordHead head = RecordHead::unpack(seen);
+            if (seen == 0 || head.withheld) return std::nullopt;
             if (head.kind == RecordKind::skip) {
                 top_ += head.size;
                 continue;
             }
-            head.claimed = true;
-            // It fails if the parent takes the record back, or has put another there since.
-            if (!word.compare_exchange_strong(seen, head.pack(), std::memory_order_acq_rel)) continue;
+            header_->begun.store(top_ + head.size, std::memory_order_relaxed);
+            std::atomic_thread_fence(std::memory_order_seq_cst);  // mirrored in `take_back`
+            if (word.load(std::memory_order_acquire) != seen) {
+                header_->begun.store(top_, std::memory_order_relaxed);
+                continue;
+            }
             std::byte* const place = ring_.at(top_);
             top_ += head.size;
             return Record{head, place};
@@ -229,6 +280,7 @@ private:
         return RecordHead::unpack(ring_.word(position).load(std::memory_order_acquire)).size;
     }
 
+    TaskRingHeader* header_ = nullptr;
     RingMemory ring_;
     std::uint64_t top_ = 0;
 };
@@ -275,8 +327,9 @@ public:
     bool is_drained() const noexcept { return header_->head.load(std::memory_order_acquire) == tail_; }
 
 private:
-    // One cell less, for the empty word behind the record.
-    std::size_t free() const noexcept { return ring_.capacity() - static_cast<std::size_t>(tail_ - head_) - ring_cell; }
+    std::size_t free() const noexcept {
+        return ring_.capacity() - static_cast<std::size_t>(tail_ - head_) - RingMemory::cells_behind * ring_cell;
+    }
 
     ResultRingHeader* header_ = nullptr;
     RingMemory ring_;
@@ -300,7 +353,7 @@ public:
             if (seen == 0) return std::nullopt;
             const Record record{RecordHead::unpack(seen), ring_.at(head_)};
             const std::size_t size = record.head.size;
-            if (size == 0 || size % ring_cell != 0 || size > ring_.to_end(head_) || record.head.claimed) {
+            if (size == 0 || size % ring_cell != 0 || size > ring_.to_end(head_) || record.head.withheld) {
                 sound_ = false;
                 return std::nullopt;
             }
