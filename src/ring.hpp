@@ -196,6 +196,7 @@ public:
         size = round_up_to_cell(size);
         ring_.publish(position, {static_cast<std::uint32_t>(size), kind});
         bottom_ += size;
+        if (furthest_ < bottom_) furthest_ = bottom_;
         return position;
     }
     std::uint64_t bottom() const noexcept { return bottom_; }
@@ -219,11 +220,11 @@ public:
         return true;
     }
 
-    // What the worker says counts only if it can be: nobody begins what was not sent. (After a record was taken back
-    // `begun` may point behind the last one for a moment, and is about to be withdrawn.)
+    // What the worker says counts only if it can be: nobody begins what was never sent. What was sent and taken back
+    // does count: `begun` may name it until the worker has withdrawn that, and those before it were begun.
     bool is_begun(std::uint64_t position) const noexcept {
         const std::uint64_t begun = header_->begun.load(std::memory_order_acquire);
-        return begun > position && begun <= bottom_;
+        return begun > position && begun <= furthest_;
     }
 
     // The worker is done with everything before `position`.
@@ -233,6 +234,7 @@ private:
     const TaskRingHeader* header_ = nullptr;
     RingMemory ring_;
     std::uint64_t bottom_ = 0;
+    std::uint64_t furthest_ = 0;  // that `bottom_` has ever been
     std::uint64_t released_ = 0;
 };
 

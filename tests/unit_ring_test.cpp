@@ -106,6 +106,18 @@ TEST_F(RingTasks, AreNotBegunBeforeTheyWereSent) {
     EXPECT_TRUE(parent.take_back(first));
 }
 
+// The worker has begun the first record, and is about to withdraw that it begins the second one.
+TEST_F(RingTasks, AreBegunThoughTheWorkerSaysSoOfOneThatWasTakenBack) {
+    const std::uint64_t first = *send(1);
+    const std::uint64_t second = *send(2);
+    ASSERT_TRUE(worker.begin());
+    const std::uint64_t end = parent.bottom();
+    ASSERT_TRUE(parent.take_back(second));
+    header.begun = end;
+    EXPECT_TRUE(parent.is_begun(first));
+    EXPECT_FALSE(parent.take_back(first));
+}
+
 TEST_F(RingTasks, AreLowWithOneLeft) {
     send(1);
     EXPECT_TRUE(worker.is_low());
