@@ -238,6 +238,8 @@ void PoolEngine::terminate() {
     lock.unlock();
     await_exits();  // the service thread may have been starting one more
     lock.lock();
+    // There will be no more calls. The caller has a reference of its own, so this is not the last.
+    references_.fetch_sub(std::exchange(prepaid_references_, 0), std::memory_order_acq_rel);
     drain_callbacks(lock);
 }
 

@@ -296,6 +296,7 @@ private:
     std::thread service_;
 
     CallSlab calls_;
+    std::uint64_t prepaid_references_ = 0;  // of calls to come
     std::unordered_map<const TaskRef*, TaskStats> stats_;
     KnownTask last_task_;
 

@@ -14,6 +14,7 @@ namespace {
 // Small single tasks of one function that wait together share a block of this size.
 constexpr std::size_t shared_block_size = 8 * 1024;
 constexpr std::size_t most_singles_in_block = 512;
+constexpr std::uint64_t references_bought = 64;
 // While tasks are submitted one after the other, the rings are looked at once in so many.
 constexpr std::uint64_t singles_per_look = 32;
 
@@ -40,7 +41,12 @@ const PoolEngine::KnownTask& PoolEngine::know(const TaskTarget& target) {
 
 CallRef PoolEngine::new_call(const KnownTask& task, const CallOptions* options) {
     CallRef call(calls_.allocate(*this, *task.ref));
-    retain();
+    // A call counts as a user of the engine. Bought by the dozen, since each purchase is a locked instruction.
+    if (prepaid_references_ == 0) {
+        references_.fetch_add(references_bought, std::memory_order_relaxed);
+        prepaid_references_ = references_bought;
+    }
+    --prepaid_references_;
     if (options != nullptr && has_choices(*options)) {
         call->need_details().options = *options;
         if (options->timeout.count() != 0) ++watched_;
