@@ -1,5 +1,6 @@
 #include "block_transfer.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -8,45 +9,65 @@
 namespace multiproc {
 namespace {
 
-// The block that arrives with the record. Throws std::system_error if it cannot be taken in.
-detail::Attachment take_in(const BlockRecord& record, os::HandleLink& link) {
+// A block that has arrived, or that this process has. Throws std::system_error if it cannot be taken in.
+detail::Attachment take_in(const BlockEntry& entry, os::Handle handle) {
     BlockRegistry& registry = BlockRegistry::get();
-    os::Handle handle;
-    if (record.has_handle != 0) handle = link.receive(record.token);
-    if (detail::Attachment known = registry.find(record.id)) return known;
-    if (!handle || record.size > SIZE_MAX)
+    if (detail::Attachment known = registry.find(entry.id)) return known;
+    if (!handle || entry.size > SIZE_MAX)
         throw std::system_error(std::make_error_code(std::errc::bad_message),
                                 "multiproc: a message refers to shared memory that was not sent with it");
     auto memory = std::make_shared<BlockMemory>();
-    memory->id = record.id;
-    memory->segment = os::Segment::adopt(std::move(handle), static_cast<std::size_t>(record.size));
+    memory->id = entry.id;
+    memory->segment = os::Segment::adopt(std::move(handle), static_cast<std::size_t>(entry.size));
     return registry.add(std::move(memory));
+}
+
+std::vector<os::Handle> receive_handles(const AttachRecord& record, os::HandleLink& link) {
+    if (record.handles == 0) return {};
+    return link.receive(record.token, record.handles);
 }
 
 }  // namespace
 
 bool BlockLedger::send(std::span<const detail::Attachment> blocks, TaskRingParent& ring, os::HandleLink& link) {
-    for (const detail::Attachment& block : blocks) {
-        if (known_.contains(block->id())) continue;
-        std::byte* const place = ring.reserve(sizeof(BlockRecord));
-        if (place == nullptr) return false;
-        // First what may throw. An entry without a record would let the child look for a block that never came.
-        auto known = std::make_shared<Known>(signal_ ? block->memory() : nullptr, ring.bottom(), signal_);
-        const auto entry = known_.emplace(block->id(), known).first;
-        auto* const record = reinterpret_cast<BlockRecord*>(place);
-        try {
-            if (signal_) BlockRegistry::get().observe(block, known);
-            record->token = link.send(block->memory()->segment.handle());
-        } catch (...) {
-            known_.erase(entry);
-            throw;
-        }
-        record->id = block->id();
-        record->size = block->memory()->segment.size();
-        record->has_handle = 1;
-        record->is_kept = signal_ ? 1 : 0;
-        last_position_ = ring.push(RecordKind::attach, sizeof(BlockRecord));
+    if (orphaned_) send_discard(ring);
+    std::vector<detail::Attachment> missing;
+    for (const detail::Attachment& block : blocks)
+        if (!known_.contains(block->id())) missing.push_back(block);
+    for (std::span<const detail::Attachment> rest(missing); !rest.empty();) {
+        const std::size_t some = std::min(rest.size(), AttachRecord::most_blocks);
+        if (!send_some(rest.first(some), ring, link)) return false;
+        rest = rest.subspan(some);
     }
+    return true;
+}
+
+bool BlockLedger::send_some(std::span<const detail::Attachment> blocks, TaskRingParent& ring, os::HandleLink& link) {
+    const std::size_t size = AttachRecord::size(blocks.size());
+    std::byte* const place = ring.reserve(size);
+    if (place == nullptr) return false;
+    // What may throw comes first, as an entry without a record would let the child look for a block that never came.
+    std::vector<os::RawHandle> handles;
+    for (const detail::Attachment& block : blocks) handles.push_back(block->memory()->handle());
+    std::size_t entered = 0;
+    try {
+        for (; entered < blocks.size(); ++entered) {
+            const detail::Attachment& block = blocks[entered];
+            auto known = std::make_shared<Known>(signal_ ? block->memory() : nullptr, ring.bottom(), signal_);
+            if (signal_) BlockRegistry::get().observe(block, known);
+            known_.emplace(block->id(), std::move(known));
+        }
+        last_token_ = link.send(handles);
+    } catch (...) {
+        for (const detail::Attachment& block : blocks.first(entered)) known_.erase(block->id());
+        throw;
+    }
+    auto* const record = reinterpret_cast<AttachRecord*>(place);
+    record->token = last_token_;
+    record->count = record->handles = static_cast<std::uint32_t>(blocks.size());
+    auto* const entries = reinterpret_cast<BlockEntry*>(record + 1);
+    for (std::size_t i = 0; i < blocks.size(); ++i) entries[i] = {blocks[i]->id(), blocks[i]->memory()->segment.size()};
+    last_position_ = ring.push(RecordKind::attach, size);
     return true;
 }
 
@@ -60,11 +81,11 @@ bool BlockLedger::send_detached(TaskRingParent& ring) {
         }
         std::byte* const place = ring.reserve(sizeof(BlockRecord));
         if (place == nullptr) {
-            signal_->raise();  // another time
+            signal_->raise_quietly();  // there is room when a result has come
             return has_sent;
         }
-        leaving_.push_back({known, 0, 0});
-        reinterpret_cast<BlockRecord*>(place)->id = entry->first;
+        leaving_.push_back({entry->first, known, 0, 0});
+        reinterpret_cast<BlockRecord*>(place)->number = static_cast<std::uint64_t>(entry->first);
         last_position_ = leaving_.back().position = ring.push(RecordKind::detach, sizeof(BlockRecord));
         leaving_.back().end = ring.bottom();
         ++signal_->leaving;
@@ -74,37 +95,49 @@ bool BlockLedger::send_detached(TaskRingParent& ring) {
     return has_sent;
 }
 
-void BlockLedger::take_back(std::uint64_t position) noexcept {
+void BlockLedger::take_back(std::uint64_t position, TaskRingParent& ring) noexcept {
     if (last_position_ <= position) return;
     last_position_ = position;
-    std::erase_if(known_, [position](const auto& entry) { return entry.second->position > position; });
+    // Their handles are on the way all the same, and would stay there until others are asked for.
+    if (std::erase_if(known_, [position](const auto& entry) { return entry.second->position > position; }) != 0)
+        orphaned_ = last_token_;
     while (!leaving_.empty() && leaving_.back().position > position) {
-        std::shared_ptr<Known> known = std::move(leaving_.back().block);
+        const Leaving last = std::move(leaving_.back());
         leaving_.pop_back();
         --signal_->leaving;
-        // The child still has it, and is told again, if it was not taken back from it altogether.
-        if (known->position > position) continue;
+        // The child still has it, and is told again; if it was not taken back from it altogether.
+        if (last.block->position > position) {
+            orphaned_ = last_token_;
+            continue;
+        }
         try {
-            known_.emplace(known->memory->id, known);
+            known_.emplace(last.id, last.block);
         } catch (const std::bad_alloc&) {}  // it keeps the block until its end
         signal_->raise();
     }
+    if (orphaned_) send_discard(ring);
+}
+
+void BlockLedger::send_discard(TaskRingParent& ring) noexcept {
+    std::byte* const place = ring.reserve(sizeof(BlockRecord));
+    if (place == nullptr) return;
+    reinterpret_cast<BlockRecord*>(place)->number = *std::exchange(orphaned_, std::nullopt);
+    ring.push(RecordKind::discard, sizeof(BlockRecord));
 }
 
 bool BlockLedger::accept(const ResultRingParent::Record& record, TaskRingParent& ring, os::HandleLink& link) {
-    if (record.head.kind != RecordKind::attach && record.head.kind != RecordKind::detach) return false;
-    if (record.head.size < sizeof(BlockRecord)) throw CodecError("multiproc: a worker sent a broken record");
-    BlockRecord copy{};  // so that nothing changes between check and use
-    const auto* const given = reinterpret_cast<const BlockRecord*>(record.place);
-    copy.id = given->id;
-    copy.size = given->size;
-    copy.token = given->token;
-    copy.has_handle = given->has_handle;
     if (record.head.kind == RecordKind::attach) {
-        receive(copy, link);
+        receive(record, link);
         return true;
     }
-    if (leaving_.empty() || !(leaving_.front().block->memory->id == copy.id))
+    if (record.head.kind != RecordKind::detach && record.head.kind != RecordKind::refuse) return false;
+    if (record.head.size < sizeof(BlockRecord)) throw CodecError("multiproc: a worker sent a broken record");
+    const auto id = static_cast<BlockId>(reinterpret_cast<const BlockRecord*>(record.place)->number);
+    if (record.head.kind == RecordKind::refuse) {
+        known_.erase(id);  // the next call that needs it tries again
+        return true;
+    }
+    if (leaving_.empty() || leaving_.front().id != id)
         throw CodecError("multiproc: a worker let go of something else than it was told");
     ring.release(leaving_.front().end);  // it has come as far as this
     leaving_.pop_front();
@@ -112,37 +145,64 @@ bool BlockLedger::accept(const ResultRingParent::Record& record, TaskRingParent&
     return true;
 }
 
-void BlockLedger::receive(const BlockRecord& record, os::HandleLink& link) {
+void BlockLedger::receive(const ResultRingParent::Record& given, os::HandleLink& link) {
+    const auto broken = [] { return CodecError("multiproc: a worker sent a broken record"); };
+    if (given.head.size < sizeof(AttachRecord)) throw broken();
+    // Copies, so that nothing changes between check and use.
+    const auto* const place = reinterpret_cast<const AttachRecord*>(given.place);
+    AttachRecord record{};
+    record.token = place->token;
+    record.count = place->count;
+    record.handles = place->handles;
+    if (record.count > AttachRecord::most_blocks || record.handles > record.count ||
+        AttachRecord::size(record.count) > given.head.size)
+        throw broken();
+    std::vector<BlockEntry> entries(record.count);
+    std::memcpy(entries.data(), place + 1, record.count * sizeof(BlockEntry));
     try {
-        arrived_.push_back(take_in(record, link));
+        std::vector<os::Handle> handles = receive_handles(record, link);
+        auto next = handles.begin();
+        for (const BlockEntry& entry : entries) {
+            if (entry.size != 0 && next == handles.end()) throw broken();
+            arrived_.push_back(take_in(entry, entry.size == 0 ? os::Handle() : std::move(*next++)));
+        }
     } catch (const std::system_error& error) {
         if (error.code() == std::errc::bad_message) throw;  // not what was announced: the worker's fault
         arrival_error_.emplace(error);
     }
 }
 
-void BlockLedger::take_arrived(std::span<const std::byte> ids, std::vector<detail::Attachment>& blocks) {
-    blocks = std::exchange(arrived_, {});
-    if (arrival_error_) {
-        const std::system_error error = *arrival_error_;
-        arrival_error_.reset();
-        throw error;
-    }
-    for (; !ids.empty(); ids = ids.subspan(sizeof(BlockId))) {
-        BlockId id;
-        std::memcpy(&id, ids.data(), sizeof id);
-        blocks.push_back(BlockRegistry::get().find(id));
-        if (!blocks.back()) throw CodecError("multiproc: a worker named shared memory that is not here");
-    }
+std::vector<detail::Attachment> BlockLedger::take_arrived() {
+    std::vector<detail::Attachment> blocks = std::exchange(arrived_, {});
+    if (!arrival_error_) return blocks;
+    const std::system_error error = *arrival_error_;
+    arrival_error_.reset();
+    throw error;
 }
 
-void ChildBlocks::attach(const BlockRecord& record, os::HandleLink& link) {
+std::vector<BlockId> ChildBlocks::attach(const AttachRecord& record, os::HandleLink& link) {
+    const auto* const entries = reinterpret_cast<const BlockEntry*>(&record + 1);
+    std::vector<BlockId> refused;
+    const auto refuse = [&](BlockId id, const std::system_error& error) {
+        BlockRegistry::get().fail(id, error);
+        refused.push_back(id);
+    };
+    std::vector<os::Handle> handles;
     try {
-        blocks_[record.id] = {take_in(record, link), record.is_kept != 0};
+        handles = receive_handles(record, link);
     } catch (const std::system_error& error) {
-        blocks_.erase(record.id);
-        BlockRegistry::get().fail(record.id, error);
+        for (std::uint32_t i = 0; i < record.count; ++i) refuse(entries[i].id, error);
+        return refused;
     }
+    for (std::uint32_t i = 0; i < record.count; ++i) {
+        try {
+            blocks_[entries[i].id] = take_in(entries[i], std::move(handles.at(i)));
+        } catch (const std::system_error& error) {
+            blocks_.erase(entries[i].id);
+            refuse(entries[i].id, error);
+        }
+    }
+    return refused;
 }
 
 }  // namespace multiproc

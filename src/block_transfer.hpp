@@ -1,12 +1,13 @@
 // Shared blocks on their way between a parent and one child.
 //
-// A message that refers to blocks follows an `attach` record for each block that the receiver does not have. A pool's
-// worker keeps the blocks its parent sent until the parent says `detach`, so that a block that goes back and forth
-// costs no system call after the first time. The parent keeps a block's memory until the worker has answered: up to then
-// the worker may send it back by its id alone.
+// A message that refers to blocks follows `attach` records for those that the receiver does not have. A child keeps the
+// blocks its parent sent until the parent says `detach`, so that a block that goes back and forth costs no system call
+// after the first time. The parent keeps a block's memory until the child has answered: up to then the child may send it
+// back by its id alone.
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -23,13 +24,28 @@
 
 namespace multiproc {
 
+// Behind it: `count` BlockEntries. The handles of those that have one are sent in this order.
+struct AttachRecord {
+    RecordWord word;
+    std::uint64_t token;  // of the handles
+    std::uint32_t count;
+    std::uint32_t handles;
+
+    // Of one record: as many as their handles can be sent at once.
+    static constexpr std::size_t most_blocks = os::HandleLink::most_handles;
+    static constexpr std::size_t size(std::size_t count) noexcept;
+};
+struct BlockEntry {
+    BlockId id;
+    std::uint64_t size;  // 0: the receiver has it
+};
+constexpr std::size_t AttachRecord::size(std::size_t count) noexcept {
+    return sizeof(AttachRecord) + count * sizeof(BlockEntry);
+}
+// Of the kinds detach and refuse; and of discard, where the number is the last token.
 struct BlockRecord {
     RecordWord word;
-    BlockId id;
-    std::uint64_t size;
-    std::uint64_t token;       // by which the receiver asks for the handle...
-    std::uint32_t has_handle;  // ... if it was sent along
-    std::uint32_t is_kept;     // the sender keeps the block until the receiver has answered its `detach`
+    std::uint64_t number;
 };
 
 // By which the threads that drop blocks tell a pool that its workers need not keep them.
@@ -37,10 +53,12 @@ class BlockSignal {
 public:
     explicit BlockSignal(std::function<void()> wake) : wake_(std::move(wake)) {}
     void raise() noexcept {
-        raised_.store(true, std::memory_order_release);
+        raise_quietly();
         const std::lock_guard lock(mutex_);
         if (wake_) wake_();
     }
+    // For what can wait until somebody comes by.
+    void raise_quietly() noexcept { raised_.store(true, std::memory_order_release); }
     // Whether it was raised since the last call.
     bool take() noexcept {
         return raised_.load(std::memory_order_relaxed) && raised_.exchange(false, std::memory_order_acq_rel);
@@ -62,7 +80,7 @@ private:
 // The parent's side: which blocks one child has.
 class BlockLedger {
 public:
-    // Without a signal the child keeps what it gets until its end.
+    // Without a signal the child keeps what it gets until its end, and whoever starts it holds the blocks so long.
     explicit BlockLedger(std::shared_ptr<BlockSignal> signal) noexcept : signal_(std::move(signal)) {}
     ~BlockLedger() {
         if (signal_) signal_->leaving -= leaving_.size();
@@ -70,21 +88,22 @@ public:
     BlockLedger(const BlockLedger&) = delete;
     BlockLedger& operator=(const BlockLedger&) = delete;
 
-    // Sends what the child does not have. False if the ring has no room now. Throws std::system_error if a handle cannot
-    // be handed over. What was sent by then counts.
+    // Sends what the child does not have. False if the ring has no room now. Throws std::system_error if handles cannot be
+    // handed over now. What was sent by then counts.
     bool send(std::span<const detail::Attachment> blocks, TaskRingParent& ring, os::HandleLink& link);
     // Tells the child which blocks nobody here uses any more. Whether it was told of any.
     bool send_detached(TaskRingParent& ring);
-    // Whether the child was told so of a block and has not answered.
-    bool has_leaving() const noexcept { return !leaving_.empty(); }
     // The records behind `position` were taken back.
-    void take_back(std::uint64_t position) noexcept;
+    void take_back(std::uint64_t position, TaskRingParent& ring) noexcept;
+    // Whether the child was told to let go of a block and has not answered.
+    bool has_leaving() const noexcept { return !leaving_.empty(); }
 
-    // Takes in a record of the result ring, if it is one about blocks. Throws CodecError for nonsense.
+    // Takes in a record of the result ring, if it is one about blocks. Throws CodecError or std::system_error for what
+    // only a broken child sends.
     bool accept(const ResultRingParent::Record& record, TaskRingParent& ring, os::HandleLink& link);
-    // The blocks that a result refers to: those whose records came before it, and those of these ids, which this process
-    // has. Throws std::system_error if one of the former could not be taken in, CodecError if it has none of such an id.
-    void take_arrived(std::span<const std::byte> ids, std::vector<detail::Attachment>& blocks);
+    // The blocks whose records came since the last call: the next result refers to them. Throws std::system_error if one
+    // of them could not be taken in.
+    std::vector<detail::Attachment> take_arrived();
 
 private:
     // A block that the child has, or that is before it in the ring.
@@ -101,16 +120,21 @@ private:
         std::atomic<bool> is_unused{false};
     };
     struct Leaving {
+        BlockId id;
         std::shared_ptr<Known> block;
         std::uint64_t position;  // of the record that says so...
         std::uint64_t end;       // ... and behind it
     };
-    void receive(const BlockRecord& record, os::HandleLink& link);
+    bool send_some(std::span<const detail::Attachment> blocks, TaskRingParent& ring, os::HandleLink& link);
+    void send_discard(TaskRingParent& ring) noexcept;
+    void receive(const ResultRingParent::Record& record, os::HandleLink& link);
 
     std::shared_ptr<BlockSignal> signal_;
-    std::unordered_map<BlockId, std::shared_ptr<Known>, BlockIdHash> known_;
+    std::unordered_map<BlockId, std::shared_ptr<Known>> known_;
     std::deque<Leaving> leaving_;
-    std::uint64_t last_position_ = 0;  // of the last record
+    std::uint64_t last_position_ = 0;        // of the last record about blocks
+    std::uint64_t last_token_ = 0;           // that was sent
+    std::optional<std::uint64_t> orphaned_;  // the last token that no record names any more
     std::vector<detail::Attachment> arrived_;
     std::optional<std::system_error> arrival_error_;
 };
@@ -118,21 +142,14 @@ private:
 // The child's side: the blocks that its parent has sent.
 class ChildBlocks {
 public:
-    // A block that cannot be mapped is noted with the registry, so that the call that needs it fails.
-    void attach(const BlockRecord& record, os::HandleLink& link);
-    void detach(const BlockId& id) noexcept { blocks_.erase(id); }
+    // Returns those that could not be taken in. That is noted with the registry, so that the call that needs one fails.
+    std::vector<BlockId> attach(const AttachRecord& record, os::HandleLink& link);
+    void detach(BlockId id) noexcept { blocks_.erase(id); }
     // Whether the parent keeps this block, so that its id is enough.
-    bool is_kept_by_parent(const BlockId& id) const noexcept {
-        const auto found = blocks_.find(id);
-        return found != blocks_.end() && found->second.is_kept;
-    }
+    bool is_kept_by_parent(BlockId id) const noexcept { return blocks_.contains(id); }
 
 private:
-    struct Block {
-        detail::Attachment block;
-        bool is_kept = false;
-    };
-    std::unordered_map<BlockId, Block, BlockIdHash> blocks_;
+    std::unordered_map<BlockId, detail::Attachment> blocks_;
 };
 
 }  // namespace multiproc

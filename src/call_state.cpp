@@ -22,8 +22,8 @@ ErrorMaker decoder_of(std::vector<std::byte> encoded) {
     };
 }
 
-ResultPart::ResultPart(const ResultMessage& message)
-    : count(message.count), size(message.size), blocks(message.blocks) {
+ResultPart::ResultPart(ResultMessage& message)
+    : count(message.count), size(message.size), blocks(std::move(message.blocks)) {
     segment = message.segment;  // from here on the part gives it back to the worker
     if (size == 0 || (segment && size > copied_result)) return;
     bytes.reset(new std::byte[size]);
@@ -57,9 +57,12 @@ void CallState::release() noexcept {
         engine_->recycle(this);
 }
 
-void CallState::add_results(std::uint64_t first, const ResultMessage& message) {
-    if (!is_map() && !message.segment && message.size <= small_result && message.blocks.empty()) {
-        if (!is_done()) set_small_result(message.data, message.size);
+void CallState::add_results(std::uint64_t first, ResultMessage& message) {
+    if (!is_map() && !message.segment && message.size <= small_result) {
+        if (is_done()) return;
+        if (!message.blocks.empty())
+            small_blocks_ = std::make_unique<std::vector<Attachment>>(std::move(message.blocks));
+        set_small_result(message.data, message.size);
         return;
     }
     CallDetails& details = need_details();

@@ -50,7 +50,7 @@ struct ResultPart {
     std::vector<Attachment> blocks;  // that the results refer to
 
     ResultPart() = default;
-    explicit ResultPart(const ResultMessage& message);
+    explicit ResultPart(ResultMessage& message);
     ResultPart(ResultPart&&) noexcept = default;
     ResultPart& operator=(ResultPart&& other) noexcept;
     ~ResultPart() { release_segment(); }
@@ -132,7 +132,8 @@ public:
         small_size_ = static_cast<std::uint8_t>(size);
         done_.store(true, std::memory_order_release);
     }
-    void add_results(std::uint64_t first, const ResultMessage& message);
+    // Takes what the message holds.
+    void add_results(std::uint64_t first, ResultMessage& message);
     // Item `index` failed. Of several errors that of the first item counts.
     void add_error(std::uint64_t index, ErrorMaker error);
     // All of it fails, now.
@@ -161,7 +162,9 @@ private:
     PoolEngine* engine_;
     const TaskRef* task_;
     std::unique_ptr<CallDetails> details_;
+    std::unique_ptr<std::vector<Attachment>> small_blocks_;  // that the small result refers to
 };
+static_assert(sizeof(CallState) <= 64 || sizeof(void*) != 8);  // a cache line: there may be millions
 
 // Counts as one who is interested in the call.
 class CallRef {

@@ -190,7 +190,7 @@ bool Child::send_task(const TaskRef& task) {
 
 bool Child::take_back(std::uint64_t position) noexcept {
     if (!tasks_.take_back(position)) return false;
-    blocks_.take_back(position);
+    blocks_.take_back(position, tasks_);
     // The meanings of tasks that were written behind the call go with it.
     while (!definitions_.empty() && definitions_.back().position > position) {
         known_tasks_[definitions_.back().number] = false;

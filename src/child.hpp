@@ -99,9 +99,7 @@ public:
     // only a broken child sends.
     bool accept_block(const ResultRingParent::Record& record) { return blocks_.accept(record, tasks_, *link_); }
     // See BlockLedger::take_arrived.
-    void take_arrived_blocks(std::span<const std::byte> ids, std::vector<detail::Attachment>& blocks) {
-        blocks_.take_arrived(ids, blocks);
-    }
+    std::vector<detail::Attachment> take_arrived_blocks() { return blocks_.take_arrived(); }
     // The segment that a result refers to.
     std::shared_ptr<os::Segment> open(const SegmentRef& ref) { return segments_.open(ref, *link_); }
 

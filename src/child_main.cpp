@@ -77,14 +77,17 @@ public:
             switch (record.head.kind) {
                 case RecordKind::task: tasks_.define(record.place); break;
                 case RecordKind::attach:
-                    blocks_.attach(*reinterpret_cast<const BlockRecord*>(record.place), *end_.link);
+                    for (const BlockId id :
+                         blocks_.attach(*reinterpret_cast<const AttachRecord*>(record.place), *end_.link))
+                        results_.answer(RecordKind::refuse, id);
                     break;
                 case RecordKind::detach: {
-                    const BlockId id = reinterpret_cast<const BlockRecord*>(record.place)->id;
+                    const auto id = static_cast<BlockId>(number_of(record));
                     blocks_.detach(id);
-                    results_.answer_detach(id);
+                    results_.answer(RecordKind::detach, id);
                     break;
                 }
+                case RecordKind::discard: drop_handles(number_of(record)); break;
                 default:
                     run_call(*reinterpret_cast<const CallRecord*>(record.place),
                              record.head.kind == RecordKind::call_in_segment);
@@ -97,6 +100,15 @@ public:
     Channel& channel() noexcept { return end_.channel; }
 
 private:
+    static std::uint64_t number_of(const TaskRingWorker::Record& record) noexcept {
+        return reinterpret_cast<const BlockRecord*>(record.place)->number;
+    }
+    void drop_handles(std::uint64_t last_token) noexcept {
+        try {
+            end_.link->receive(last_token);  // with all that were sent before
+        } catch (const std::exception&) {}  // there were several, or none could be taken in: they are gone all the same
+    }
+
     TaskRingWorker::Record await_record() {
         for (;;) {
             if (const auto record = ring_.begin()) return *record;

@@ -14,6 +14,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -87,6 +88,8 @@ public:
     RawHandle handle() const noexcept { return handle_.raw(); }
     // Closes the handle; the mapping stays.
     void drop_handle() noexcept { handle_.reset(); }
+    // The same where the handle is closed already: in a copy of the process.
+    void disown_handle() noexcept { handle_.release(); }
     explicit operator bool() const noexcept { return data_ != nullptr; }
 
 private:
@@ -149,12 +152,17 @@ public:
     // Tells the parent's end which child it leads to, once that is started. Before that `send` fails.
     virtual void connect(const Child& child) = 0;
 
-    // Gives the peer a copy of `raw` and returns the token by which it asks for it. Never blocks: throws
-    // std::system_error when the peer is gone or has left too many unreceived.
-    virtual std::uint64_t send(RawHandle raw) = 0;
-    // The handle that the peer sent under `token`; tokens are received in the order they were sent. Never blocks:
-    // throws std::system_error (std::errc::bad_message) when there is none, so a lying peer costs an error only.
-    virtual Handle receive(std::uint64_t token) = 0;
+    // Gives the peer copies of 1 to `most_handles` handles and returns the token by which it asks for them. Never blocks:
+    // throws std::system_error when the peer is gone, or (std::errc::resource_unavailable_try_again) has left too many
+    // unreceived.
+    static constexpr std::size_t most_handles = 64;
+    virtual std::uint64_t send(std::span<const RawHandle> handles) = 0;
+    std::uint64_t send(RawHandle handle) { return send(std::span<const RawHandle>(&handle, 1)); }
+    // The `count` handles that the peer sent under `token`; tokens are received in the order they were sent, and what was
+    // sent before is dropped. Never blocks: throws std::system_error (std::errc::bad_message) when there are none such,
+    // so a lying peer costs an error only.
+    virtual std::vector<Handle> receive(std::uint64_t token, std::size_t count) = 0;
+    Handle receive(std::uint64_t token) { return std::move(receive(token, 1).front()); }
 };
 
 // ---- launch.cpp, exit_watch.cpp (and on POSIX fork_server.cpp): starting a process and learning of its end ---------

@@ -113,7 +113,7 @@ bool PoolEngine::deliver(Worker& worker, ResultMessage& message) {
 // then the item has failed with that error. Throws if it is the worker's fault.
 bool PoolEngine::take_over_memory(ResultMessage& message, Worker& worker) {
     try {
-        attach_memory(message, *worker.child);
+        attach_memory(message, *worker.child, worker.in_flight.front().batch.block->attachments);
         return true;
     } catch (const std::system_error& error) {
         if (error.code() == std::errc::bad_message) throw;

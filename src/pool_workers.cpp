@@ -218,7 +218,11 @@ void PoolEngine::salvage(Worker& worker) {
     if (!worker.child->tasks().is_begun(running.position)) return;
     ResultMessage message = read_unfinished_record(*worker.child);
     if (message.count == 0 || message.id != running.id) return;
-    deliver(worker, message);
+    try {
+        deliver(worker, message);
+    } catch (const CodecError&) {
+        // It refers to something that did not come with it, so it was not complete.
+    } catch (const std::system_error&) {}
 }
 
 // Starts workers in the place of those that ended. The mutex is not held while one starts.

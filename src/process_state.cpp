@@ -265,7 +265,7 @@ std::shared_ptr<const ProcessState::Result> ProcessState::result_of(Child& child
     }
     try {
         ResultMessage message = read_result_record(*record);
-        attach_memory(message, child);
+        attach_memory(message, child, {});
         result->blocks = std::move(message.blocks);
         if (message.id != call_id || message.first != 0 || message.count != 1)
             throw CodecError("multiproc: the child sent something that is no result");

@@ -1,5 +1,6 @@
 #include "result_record.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 #include <multiproc/errors.hpp>
@@ -21,17 +22,10 @@ ResultMessage copy_fields(const std::byte* place) noexcept {
     message.is_in_segment = (record->form & ResultRecord::in_segment) != 0;
     message.is_error = (record->form & ResultRecord::error) != 0;
     message.data = place + sizeof(ResultRecord);
-    if (record->blocks != 0)
-        message.block_ids = {message.data + record->blocks_at, std::size_t{record->blocks} * sizeof(BlockId)};
+    const std::size_t block_offset = record->form >> ResultRecord::block_offset_shift;
+    if ((record->form & ResultRecord::names_block) != 0 && block_offset + sizeof(BlockId) <= message.size)
+        std::memcpy(&message.named_block.emplace(), message.data + block_offset, sizeof(BlockId));
     return message;
-}
-
-// Whether what is behind the record, and how long it is, can be true.
-bool fits(const ResultMessage& message, std::size_t room) noexcept {
-    if (message.size > room) return false;
-    if (message.block_ids.empty()) return true;
-    const auto at = static_cast<std::size_t>(message.block_ids.data() - message.data);
-    return message.count == 1 && at <= room && message.block_ids.size() <= room - at;
 }
 
 }  // namespace
@@ -48,14 +42,19 @@ ResultMessage read_result_record(const ResultRingParent::Record& record) {
             throw CodecError("multiproc: a worker sent a broken result");
         std::memcpy(&message.ref, message.data, sizeof message.ref);
         message.size = static_cast<std::size_t>(message.ref.bytes);
-    } else if (!fits(message, room)) {
+    } else if (message.size > room) {
         throw CodecError("multiproc: a worker sent a broken result");
     }
     return message;
 }
 
-void attach_memory(ResultMessage& message, Child& child) {
-    child.take_arrived_blocks(message.block_ids, message.blocks);
+void attach_memory(ResultMessage& message, Child& child, std::span<const detail::Attachment> given) {
+    message.blocks = child.take_arrived_blocks();
+    if (message.named_block) {
+        const auto is_meant = [&](const detail::Attachment& block) { return block->id() == *message.named_block; };
+        const auto found = std::ranges::find_if(given, is_meant);
+        message.blocks.push_back(found != given.end() ? *found : BlockRegistry::get().require(*message.named_block));
+    }
     if (!message.blocks.empty() && message.count != 1) throw CodecError("multiproc: a worker sent a broken result");
     if (!message.is_in_segment) return;
     message.segment = child.open(message.ref);
@@ -66,8 +65,8 @@ ResultMessage read_unfinished_record(Child& child) noexcept {
     const ResultRingParent& ring = child.results();
     if (ring.unfinished_room() < sizeof(ResultRecord)) return {};
     ResultMessage message = copy_fields(ring.unfinished());
-    const std::size_t room = ring.unfinished_room() - sizeof(ResultRecord);
-    if (message.is_in_segment || message.is_error || !fits(message, room)) return {};
+    const bool fits = message.size <= ring.unfinished_room() - sizeof(ResultRecord);
+    if (message.is_in_segment || message.is_error || !fits) return {};
     return message;
 }
 

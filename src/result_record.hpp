@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "child.hpp"
@@ -21,17 +22,18 @@ struct ResultMessage {
     bool is_in_segment = false;
     SegmentRef ref{};
     std::shared_ptr<os::Segment> segment;    // once attached
-    std::span<const std::byte> block_ids;    // of blocks that are here, and that the results refer to...
-    std::vector<detail::Attachment> blocks;  // ... and these, once attached
+    std::optional<BlockId> named_block;      // one that is here, and that the result refers to...
+    std::vector<detail::Attachment> blocks;  // ... and all that it refers to, once attached
 
     std::span<const std::byte> bytes() const noexcept { return {data, size}; }
 };
 
 // What `record` says. Throws CodecError if it contradicts itself.
 ResultMessage read_result_record(const ResultRingParent::Record& record);
-// Takes over the memory that a message is in, or refers to. Throws CodecError if there is none, std::system_error if this
-// process cannot take it (std::errc::bad_message: because it is not what was announced).
-void attach_memory(ResultMessage& message, Child& child);
+// Takes over the memory that a message is in, or refers to; `given`: what came with the call. Throws CodecError if there
+// is none, std::system_error if this process cannot take it (std::errc::bad_message: because it is not what was
+// announced).
+void attach_memory(ResultMessage& message, Child& child, std::span<const detail::Attachment> given);
 
 // What a child that has ended left in the record it was writing: the items it had finished but not sent. A count of 0
 // if there is nothing.

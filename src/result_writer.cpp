@@ -35,7 +35,8 @@ ResultWriter::ResultWriter(Channel& channel, TaskRingWorker& tasks, os::HandleLi
       doorbell_(doorbell),
       ring_(channel.result_worker()),
       tasks_(&tasks),
-      blocks_(blocks) {
+      known_blocks_(blocks),
+      is_read_(channel.control().role == Role::pool_worker) {
     result_ = this;
     progress_ = &unseen_progress_;
 }
@@ -86,12 +87,11 @@ ResultRecord* ResultWriter::reserve_record(std::size_t payload, std::size_t& roo
 // Opens a record with room for at least `bytes`.
 void ResultWriter::open(std::size_t bytes) {
     std::size_t room = 0;
-    record_ = reserve_record(bytes + room_for_blocks(kept_blocks_.size()), room);
+    record_ = reserve_record(bytes, room);
     begin_record(record_, 0);
     progress_ = &record_->progress;
     begin_ = cursor_ = payload_of(record_);
     limit_ = begin_ + std::min(room, inline_limit);
-    if (!kept_blocks_.empty()) write_block_ids(limit_ -= room_for_blocks(kept_blocks_.size()));
     done_ = 0;
 }
 
@@ -102,7 +102,6 @@ void ResultWriter::begin_record(ResultRecord* record, std::uint32_t form) const 
     record->id = id_;
     record->first = first_;
     record->form = form;
-    record->blocks = 0;
 }
 
 void ResultWriter::close_record() noexcept {
@@ -124,13 +123,7 @@ void ResultWriter::tell() noexcept { doorbell_.ring(tasks_->is_low() ? News::low
 
 // Sends the complete items of the open record.
 void ResultWriter::send_record() noexcept {
-    std::size_t bytes = items_bytes(record_->progress.load(std::memory_order_relaxed));
-    if (!kept_blocks_.empty()) {
-        write_block_ids(begin_ + bytes);  // nearer, so that the record becomes no longer than it must
-        bytes += room_for_blocks(kept_blocks_.size());
-        kept_blocks_.clear();
-    }
-    push(record_, bytes);
+    push(record_, items_bytes(record_->progress.load(std::memory_order_relaxed)));
     first_ += done_;
     tell();
 }
@@ -140,9 +133,11 @@ void ResultWriter::send_results() {
     if (!lease_.segment) {
         send_record();
         close_record();
+        blocks_.clear();
         return open(smallest_room);
     }
     try {
+        send_blocks();
         send_spilled();
     } catch (...) {
         head_of(*lease_.segment).in_use.store(0, std::memory_order_relaxed);
@@ -151,6 +146,7 @@ void ResultWriter::send_results() {
         return;
     }
     close_record();
+    blocks_.clear();
     open(smallest_room);
 }
 
@@ -163,7 +159,7 @@ auto ResultWriter::hand_over(Send send) {
         try {
             return send();
         } catch (const std::system_error& error) {
-            if (error.code() != std::errc::resource_unavailable_try_again || was_drained) throw;
+            if (error.code() != std::errc::resource_unavailable_try_again || was_drained || !is_read_) throw;
         }
         doorbell_.ring(News::stuck);
         channel_.sleep_child(lot_, [this] { return ring_.is_drained(); });
@@ -186,11 +182,8 @@ void ResultWriter::grow(std::size_t more) {
     const std::size_t item = size() - whole;  // bytes of the unfinished item
     if (more > SIZE_MAX / 4 - item) throw std::bad_alloc();
     if (!lease_.segment) {
-        const bool travels_alone = send_each_;
         set_item_aside();
-        continue_item(more);
-        send_each_ = send_each_ || travels_alone;
-        return;
+        return continue_item(more);
     }
     SegmentLease larger = segments_.acquire(item + more + item / 2);
     std::memcpy(larger.data(), begin_, item);
@@ -211,73 +204,78 @@ void ResultWriter::set_item_aside() {
 // Puts it where it has room for `more` bytes: into a fresh record, or a segment.
 void ResultWriter::continue_item(std::size_t more) {
     const std::size_t item = moving_.size();
-    if (item + more + room_for_blocks(kept_blocks_.size()) <= inline_limit) {
+    if (item + more <= inline_limit) {
         open(std::max(item + more, smallest_room));
+        if (!blocks_.empty()) name_block();
     } else {
-        lease_ = segments_.acquire(item + more + 4096);
-        for (const BlockId& id : std::exchange(kept_blocks_, {})) send_block_record(RecordKind::attach, id);
-        begin_ = lease_.data();
-        limit_ = begin_ + lease_.capacity();
-        send_each_ = true;
+        move_into_segment(item + more);
     }
     if (item != 0) std::memcpy(begin_, moving_.data(), item);
     cursor_ = begin_ + item;
 }
 
-// An item that refers to blocks is alone in its record: who gets it holds the blocks. One that the parent keeps is
-// named in that record; any other has a record of its own before it.
-void ResultWriter::attach(detail::Attachment block) {
-    if (record_ == nullptr && !lease_.segment) throw CodecError("multiproc: a result is written outside of a task");
-    const BlockId id = block->id();
-    const bool is_kept = blocks_.is_kept_by_parent(id);
-    if (is_kept && !lease_.segment && done_ == 0 && kept_blocks_.empty()) {
-        const std::size_t room = room_for_blocks(1);
-        if (static_cast<std::size_t>(limit_ - cursor_) >= room) {
-            kept_blocks_.push_back(id);
-            write_block_ids(limit_ -= room);
-            send_each_ = true;
-            return;
-        }
-    }
-    const os::Segment& segment = block->memory()->segment;
-    std::optional<std::uint64_t> token;
-    if (!is_kept) token = hand_over([&] { return link_.send(segment.handle()); });
-    if (lease_.segment) return send_block_record(RecordKind::attach, id, segment.size(), token);
-    set_item_aside();
-    if (is_kept) {
-        kept_blocks_.push_back(id);
-    } else {
-        send_block_record(RecordKind::attach, id, segment.size(), token);
-    }
-    continue_item(0);
+void ResultWriter::move_into_segment(std::size_t bytes) {
+    lease_ = segments_.acquire(bytes + 4096);
+    begin_ = cursor_ = lease_.data();
+    limit_ = begin_ + lease_.capacity();
     send_each_ = true;
 }
 
-// Enough to begin at a place that an id may have.
-std::size_t ResultWriter::room_for_blocks(std::size_t blocks) const noexcept {
-    return blocks == 0 ? 0 : blocks * sizeof(BlockId) + alignof(BlockId);
+// An item that refers to blocks is alone in its record: who gets it holds the blocks. If that is one block, and the
+// parent keeps it, the record says where in the item its id stands. Else they are sent before the record, which refers to
+// a segment then: an item in a ring counts from the moment it is complete, and these are not complete before.
+void ResultWriter::attach(detail::Attachment block) {
+    if (record_ == nullptr && !lease_.segment) throw CodecError("multiproc: a result is written outside of a task");
+    if (!detail::add_once(blocks_, std::move(block)) || lease_.segment) return;
+    const bool is_named = blocks_.size() == 1 && known_blocks_.is_kept_by_parent(blocks_.front()->id());
+    if (is_named && done_ == 0) {
+        block_offset_ = size();
+        return name_block();
+    }
+    set_item_aside();
+    if (is_named) {
+        block_offset_ = moving_.size();
+        continue_item(0);
+    } else {
+        move_into_segment(moving_.size());
+        if (!moving_.empty()) std::memcpy(begin_, moving_.data(), moving_.size());
+        cursor_ = begin_ + moving_.size();
+    }
 }
 
-void ResultWriter::write_block_ids(std::byte* place) noexcept {
-    const std::size_t offset = static_cast<std::size_t>(place - begin_) + alignof(BlockId) - 1;
-    record_->blocks_at = static_cast<std::uint32_t>(offset / alignof(BlockId) * alignof(BlockId));
-    std::memcpy(begin_ + record_->blocks_at, kept_blocks_.data(), kept_blocks_.size() * sizeof(BlockId));
-    record_->blocks = static_cast<std::uint32_t>(kept_blocks_.size());
+void ResultWriter::name_block() noexcept {
+    record_->form = ResultRecord::names_block | static_cast<std::uint32_t>(block_offset_)
+                                                    << ResultRecord::block_offset_shift;
+    send_each_ = true;
 }
 
-void ResultWriter::answer_detach(const BlockId& id) noexcept {
-    send_block_record(RecordKind::detach, id);
-    tell();
+void ResultWriter::send_blocks() {
+    for (std::span<const detail::Attachment> rest(blocks_); !rest.empty();) {
+        const auto some = rest.first(std::min(rest.size(), AttachRecord::most_blocks));
+        rest = rest.subspan(some.size());
+        std::vector<BlockEntry> entries;
+        std::vector<os::RawHandle> handles;
+        for (const detail::Attachment& block : some) {
+            const bool is_kept = known_blocks_.is_kept_by_parent(block->id());
+            entries.push_back({block->id(), is_kept ? 0 : block->memory()->segment.size()});
+            if (!is_kept) handles.push_back(block->memory()->handle());
+        }
+        const std::uint64_t token = handles.empty() ? 0 : hand_over([&] { return link_.send(handles); });
+        const std::size_t size = AttachRecord::size(entries.size());
+        auto* const record = reinterpret_cast<AttachRecord*>(reserve(size).place);
+        record->token = token;
+        record->count = static_cast<std::uint32_t>(entries.size());
+        record->handles = static_cast<std::uint32_t>(handles.size());
+        std::memcpy(reinterpret_cast<std::byte*>(record + 1), entries.data(), entries.size() * sizeof(BlockEntry));
+        ring_.push(RecordKind::attach, size);
+    }
 }
 
-void ResultWriter::send_block_record(RecordKind kind, const BlockId& id, std::uint64_t size,
-                                     std::optional<std::uint64_t> token) noexcept {
+void ResultWriter::answer(RecordKind kind, BlockId id) noexcept {
     auto* const record = reinterpret_cast<BlockRecord*>(reserve(sizeof(BlockRecord)).place);
-    record->id = id;
-    record->size = size;
-    record->token = token.value_or(0);
-    record->has_handle = token ? 1 : 0;
+    record->number = static_cast<std::uint64_t>(id);
     ring_.push(kind, sizeof(BlockRecord));
+    tell();
 }
 
 void ResultWriter::send_error() noexcept {
@@ -286,7 +284,7 @@ void ResultWriter::send_error() noexcept {
         encode_current_exception(encoded, os::current_pid(), task_ != nullptr ? task_->name() : std::string());
         error_text_ = current_exception_text();
         // What the item had written so far is dropped; the items before it are sent.
-        kept_blocks_.clear();
+        blocks_.clear();
         if (record_ != nullptr && done_ != 0) send_record();
         close_record();
         write_error(encoded.bytes());

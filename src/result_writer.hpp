@@ -6,7 +6,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,8 +32,8 @@ public:
     void end_call();
     // Fails item `first` and all behind it with the exception being handled.
     void fail_all() noexcept;
-    // Between calls: tells the parent that the block it named is not kept any more.
-    void answer_detach(const BlockId& id) noexcept;
+    // Between calls: tells the parent that a block it named is not kept any more, or cannot be taken in.
+    void answer(RecordKind kind, BlockId id) noexcept;
 
     // Type and text of the last exception of this call; empty if there was none.
     const std::string& error_text() const noexcept { return error_text_; }
@@ -51,10 +50,9 @@ private:
     ResultRecord* reserve_record(std::size_t payload, std::size_t& room);
     void set_item_aside();
     void continue_item(std::size_t more);
-    std::size_t room_for_blocks(std::size_t blocks) const noexcept;
-    void write_block_ids(std::byte* place) noexcept;
-    void send_block_record(RecordKind kind, const BlockId& id, std::uint64_t size = 0,
-                           std::optional<std::uint64_t> token = std::nullopt) noexcept;
+    void move_into_segment(std::size_t bytes);
+    void name_block() noexcept;
+    void send_blocks();
     void begin_record(ResultRecord* record, std::uint32_t form) const noexcept;
     void push(ResultRecord* record, std::size_t payload) noexcept;
     void send_record() noexcept;
@@ -72,7 +70,8 @@ private:
     Doorbell doorbell_;
     ResultRingWorker ring_;
     const TaskRingWorker* tasks_;
-    const ChildBlocks& blocks_;
+    const ChildBlocks& known_blocks_;
+    const bool is_read_;  // while this process runs; else its parent reads when it has ended
     SegmentSource segments_;
     SegmentPeer parent_;
 
@@ -80,7 +79,8 @@ private:
     SegmentLease lease_;                             // the item at hand, if it has outgrown the ring
     std::atomic<std::uint64_t> unseen_progress_{0};  // progress of an item that is not in the ring
     std::vector<std::byte> moving_;                  // an unfinished item on its way to another place
-    std::vector<BlockId> kept_blocks_;               // that the item at hand refers to, and the parent keeps
+    std::vector<detail::Attachment> blocks_;         // that the item at hand refers to...
+    std::size_t block_offset_ = 0;                   // ... and where in it the id of the first is
     std::uint64_t id_ = 0;
     std::uint32_t first_ = 0;             // index of the open record's first item
     std::uint64_t begun_ = 0;             // nanoseconds of the steady clock, if the call is timed or watched

@@ -47,6 +47,8 @@ enum class RecordKind : std::uint16_t {
     call_in_segment,  //   the same, arguments in a segment
     attach,           // both ways: shared memory that the next message refers to
     detach,           // parent to worker: shared memory that need not be kept any more; and back, when it is not
+    refuse,           // worker to parent: shared memory that it could not take in
+    discard,          // parent to worker: handles were sent that no record asks for any more
     stop,             // parent to worker: leave when you come to this
     result,           // worker to parent: results of one or more items, or the exception of one
 };
@@ -104,7 +106,7 @@ struct SegmentCall {
     std::uint64_t items;
 };
 
-// Behind it: the results; or a SegmentRef. Then the ids of the blocks that they refer to and the parent keeps.
+// Behind it: the results; or a SegmentRef.
 struct ResultRecord {
     RecordWord word;
     std::uint64_t id;
@@ -114,11 +116,12 @@ struct ResultRecord {
     std::uint64_t nanoseconds;  // ... and how long it has taken so far; both of a timed call, else 0
     std::uint32_t first;        // index of the first item in here
     std::uint32_t form;
-    std::uint32_t blocks;     // how many ids
-    std::uint32_t blocks_at;  // their offset behind this record
 
     static constexpr std::uint32_t in_segment = 1;  // a SegmentRef follows, and the message is there
     static constexpr std::uint32_t error = 2;
+    // The result refers to a block that the parent keeps; its id is at an offset that the upper bits give.
+    static constexpr std::uint32_t names_block = 4;
+    static constexpr unsigned block_offset_shift = 8;
 };
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free && std::atomic<std::uint32_t>::is_always_lock_free);
 

@@ -1,6 +1,7 @@
 #include "shared_block.hpp"
 
 #include <algorithm>
+#include <random>
 #include <utility>
 
 #include <multiproc/codec.hpp>
@@ -12,6 +13,13 @@ namespace multiproc {
 namespace {
 
 constexpr std::size_t failures_kept = 64;
+// Each takes a descriptor at both ends, of which a process has 1024 on many systems.
+constexpr std::size_t most_attachments = 1000;
+
+std::uint64_t random_number() {
+    std::random_device random;
+    return (std::uint64_t{random()} << 32) | random();
+}
 
 }  // namespace
 
@@ -19,12 +27,13 @@ BlockRegistry& BlockRegistry::get() { return of_this_process<BlockRegistry>(); }
 
 detail::Attachment BlockRegistry::create(std::size_t bytes) {
     auto memory = std::make_shared<BlockMemory>();
-    memory->segment = os::Segment::create(bytes);
-    {
-        const std::lock_guard lock(mutex_);
-        if (own_start_ == 0) own_start_ = os::start_time(os::current_pid());
-        memory->id = {own_start_, os::current_pid(), ++last_number_};
+    try {
+        memory->segment = os::Segment::create(bytes);
+    } catch (const std::system_error& error) {
+        throw std::system_error(error.code(), "multiproc: no shared memory of " + std::to_string(bytes) +
+                                                  " bytes for a SharedArray (" + error.what() + ")");
     }
+    memory->id = BlockId{random_number()};
     return add(std::move(memory));
 }
 
@@ -101,7 +110,19 @@ void BlockRegistry::forget(const BlockId& id) noexcept {
     if (found != entries_.end() && found->second.memory.expired()) entries_.erase(found);
 }
 
-BlockMemory::~BlockMemory() { BlockRegistry::get().forget(id); }
+BlockMemory::~BlockMemory() {
+    // In a copy made by fork the handle is closed already, and its number may be another's.
+    if (owner != os::current_pid()) segment.disown_handle();
+    BlockRegistry::get().forget(id);
+}
+
+os::RawHandle BlockMemory::handle() const {
+    if (owner == os::current_pid()) return segment.handle();
+    throw std::system_error(
+        std::make_error_code(std::errc::operation_not_permitted),
+        "multiproc: a SharedArray that this process has by being a fork of another cannot be handed on; "
+        "make it an argument instead");
+}
 
 namespace detail {
 
@@ -111,20 +132,36 @@ Attachment make_shared_block(std::size_t bytes) { return BlockRegistry::get().cr
 
 std::byte* data_of(const SharedBlock& block) noexcept { return block.memory()->segment.data(); }
 
+bool add_once(std::vector<Attachment>& attachments, Attachment attachment) {
+    // From the end: who sends slices of one array after the other finds it there.
+    if (std::find(attachments.rbegin(), attachments.rend(), attachment) != attachments.rend()) return false;
+    if (attachments.size() == most_attachments)
+        throw CodecError("multiproc: more than " + std::to_string(most_attachments) +
+                         " SharedArrays in one call or result; put them into fewer arrays, and slice these");
+    attachments.push_back(std::move(attachment));
+    return true;
+}
+
 void encode_shared_block(OutputBuffer& out, const Attachment& block) {
     out.attach(block);
     out.write(&block->id(), sizeof(BlockId));
 }
 
-Attachment decode_shared_block(InputBuffer& in, std::size_t offset, std::size_t bytes) {
-    BlockId id;
+Attachment decode_shared_block(InputBuffer& in) {
+    BlockId id{};
     in.read(&id, sizeof id);
-    Attachment block = BlockRegistry::get().require(id);
-    const std::size_t size = block->memory()->segment.size();
-    if (offset > size || bytes > size - offset)
-        throw CodecError("multiproc: a message names " + std::to_string(bytes) + " bytes at " + std::to_string(offset) +
-                         " of a SharedArray of " + std::to_string(size) + " bytes");
-    return block;
+    return BlockRegistry::get().require(id);
+}
+
+bool holds(const SharedBlock& block, std::uint64_t offset, std::uint64_t count, std::size_t element) noexcept {
+    const std::uint64_t size = block.memory()->segment.size();
+    return offset <= size && count <= (size - offset) / element;
+}
+
+void throw_bad_slice(const SharedBlock& block, std::uint64_t offset, std::uint64_t count, std::size_t element) {
+    throw CodecError("multiproc: a message names " + std::to_string(count) + " elements of " + std::to_string(element) +
+                     " bytes at offset " + std::to_string(offset) + " of a SharedArray of " +
+                     std::to_string(block.memory()->segment.size()) + " bytes");
 }
 
 }  // namespace detail

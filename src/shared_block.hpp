@@ -18,19 +18,8 @@
 
 namespace multiproc {
 
-// The process that made the block, and the how-manieth of its blocks it is.
-struct BlockId {
-    std::uint64_t process_start = 0;  // see os::start_time
-    std::uint32_t pid = 0;
-    std::uint32_t number = 0;
-    friend bool operator==(const BlockId&, const BlockId&) = default;
-};
-struct BlockIdHash {
-    std::size_t operator()(const BlockId& id) const noexcept {
-        return static_cast<std::size_t>((std::uint64_t{id.pid} << 32 | id.number) * 0x9e3779b97f4a7c15U ^
-                                        id.process_start);
-    }
-};
+// A number that no process can come to by accident but by being told.
+enum class BlockId : std::uint64_t {};
 
 struct BlockMemory {
     BlockMemory() = default;
@@ -38,8 +27,13 @@ struct BlockMemory {
     BlockMemory(const BlockMemory&) = delete;
     BlockMemory& operator=(const BlockMemory&) = delete;
 
-    BlockId id;
+    // To be handed on. Throws std::system_error in a copy of the process, made by fork, that has the memory but none of
+    // the library's handles.
+    os::RawHandle handle() const;
+
+    BlockId id{};
     os::Segment segment;
+    const std::uint32_t owner = os::current_pid();
 };
 
 namespace detail {
@@ -100,10 +94,8 @@ private:
     void forget(const BlockId& id) noexcept;
 
     std::mutex mutex_;
-    std::unordered_map<BlockId, Entry, BlockIdHash> entries_;
+    std::unordered_map<BlockId, Entry> entries_;
     std::vector<std::pair<BlockId, std::system_error>> failures_;  // the last few
-    std::uint64_t own_start_ = 0;
-    std::uint32_t last_number_ = 0;
 };
 
 }  // namespace multiproc

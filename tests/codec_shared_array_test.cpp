@@ -107,23 +107,36 @@ TEST(SharedArray, that_did_not_come_with_its_message_is_an_error) {
 
 TEST(SharedArray, hostile_bytes_reach_no_memory_outside_of_it) {
     const SharedArray<std::uint64_t> numbers(8);
-    const std::vector<std::byte> good = codec_samples::bytes_of(numbers);
+    // Count, id of the memory, offset.
+    const std::vector<std::byte> good = codec_samples::bytes_of(numbers.slice(1, 7));
+    ASSERT_EQ(good.size(), 3 * sizeof(std::uint64_t));
     const auto changed = [&](std::size_t word, std::uint64_t value) {
         std::vector<std::byte> bytes = good;
         std::memcpy(bytes.data() + word * sizeof value, &value, sizeof value);
         return bytes;
     };
-    const std::uint64_t page = 64 * 1024;  // a block may be a little larger than asked for
-    for (const auto& bytes :
-         {changed(0, page), changed(0, UINT64_MAX), changed(0, UINT64_MAX / 8 + 2), changed(1, page), changed(1, 3),
-          changed(1, UINT64_MAX - 7), changed(2, 12345), changed(3, 12345)}) {
+    constexpr std::uint64_t is_slice = std::uint64_t{1} << 63;
+    constexpr std::uint64_t page = 64 * 1024;  // a block may be a little larger than asked for
+    for (const auto& bytes : {changed(0, is_slice), changed(0, is_slice | page), changed(0, UINT64_MAX),
+                              changed(0, is_slice | (is_slice >> 3)), changed(1, 12345), changed(2, page),
+                              changed(2, 3), changed(2, UINT64_MAX - 7), changed(2, 56 + page)}) {
         EXPECT_THROW((void)codec_samples::from_bytes<SharedArray<std::uint64_t>>(bytes), multiproc::CodecError);
     }
     for (std::size_t length = 0; length < good.size(); ++length) {
         const std::vector<std::byte> cut(good.begin(), good.begin() + static_cast<std::ptrdiff_t>(length));
         EXPECT_THROW((void)codec_samples::from_bytes<SharedArray<std::uint64_t>>(cut), multiproc::CodecError);
     }
-    EXPECT_EQ(codec_samples::from_bytes<SharedArray<std::uint64_t>>(good).data(), numbers.data());
+    EXPECT_EQ(codec_samples::from_bytes<SharedArray<std::uint64_t>>(good).data(), numbers.data() + 1);
+}
+
+TEST(SharedArray, more_of_them_than_a_message_can_have_are_an_error) {
+    multiproc::HeapBuffer out;
+    const SharedArray<int> one(10);
+    for (std::size_t i = 0; i < 5'000; ++i) multiproc::encode(out, one.slice(i % 10, 1));  // all in one
+    EXPECT_EQ(out.attachments().size(), 1u);
+    const auto add_another = [&] { multiproc::encode(out, SharedArray<int>(1)); };
+    for (std::size_t i = 1; i < 1'000; ++i) add_another();
+    EXPECT_THROW(add_another(), multiproc::CodecError);
 }
 
 }  // namespace

@@ -14,6 +14,8 @@
 
 #include "support/die.hpp"
 #include "support/each_start_method.hpp"
+#include "support/gate.hpp"
+#include "support/temporary.hpp"
 
 namespace {
 
@@ -54,6 +56,25 @@ Report report_of(const std::vector<Numbers>& inputs) {
     report.extra = inputs.back().slice(0, 1);
     return report;
 }
+
+std::vector<Numbers> return_all(std::vector<Numbers> all) { return all; }
+std::vector<std::int64_t> sums_of(const std::vector<Numbers>& all) {
+    std::vector<std::int64_t> sums;
+    for (const Numbers& numbers : all) sums.push_back(sum(numbers));
+    return sums;
+}
+std::vector<Numbers> make_many(int count) {
+    std::vector<Numbers> all;
+    for (int i = 0; i < count; ++i) all.push_back(Numbers(1, i));
+    return all;
+}
+std::vector<Numbers> slices_of(const Numbers& numbers) {
+    std::vector<Numbers> all;
+    for (std::size_t i = 0; i < numbers.size(); ++i) all.push_back(numbers.slice(i, 1));
+    return all;
+}
+std::vector<Numbers> own_slices(std::size_t count) { return slices_of(counted(count)); }
+bool wait_at(const std::string& gate) { return mp::test::Gate::await(gate); }
 
 Numbers kept;
 void keep(Numbers numbers) { kept = std::move(numbers); }
@@ -178,10 +199,65 @@ TEST_F(SharedArrayTravels, with_arguments_and_results_too_big_for_a_ring) {
     mp::Pool pool(2);
     std::vector<Numbers> many(3'000, counted(10));
     for (std::size_t i = 0; i < many.size(); i += 100) many[i] = counted(i + 1);
-    const Report report = pool.apply(report_of, many);
-    EXPECT_EQ(report.columns.size(), 3'001u);
-    EXPECT_EQ(report.columns.at("2900")[0], std::int64_t{2'901} * 2'900 / 2);
-    EXPECT_EQ(report.columns.at("2901")[0], 45);
+    const std::vector<Numbers> back = pool.apply(return_all, many);
+    ASSERT_EQ(back.size(), many.size());
+    for (std::size_t i = 0; i < many.size(); ++i) ASSERT_EQ(back[i].data(), many[i].data());
+}
+
+TEST_F(SharedArrayTravels, as_many_as_one_message_can_have) {
+    std::vector<Numbers> different;
+    for (std::int64_t i = 0; i < 900; ++i) different.push_back(Numbers(1, i));
+    mp::Pool pool(2);
+    const Report report = pool.apply(report_of, different);
+    EXPECT_EQ(report.columns.size(), 901u);
+    EXPECT_EQ(report.columns.at("899")[0], 899);
+    EXPECT_EQ(pool.apply(sums_of, different).at(899), 899);
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(pool.apply(return_all, different).back().data(), different.back().data());
+
+    mp::Process process(report_of, different);
+    process.start();
+    process.join();
+    EXPECT_EQ(process.result().columns.at("899")[0], 899);
+
+    EXPECT_THROW((void)pool.apply(make_many, 2'000), mp::CodecError) << "more is an error, and no hang";
+    mp::Process maker(make_many, 2'000);
+    maker.start();
+    EXPECT_THROW((void)maker.result(), mp::CodecError);
+    EXPECT_EQ(pool.apply(make_many, 900).size(), 900u);
+}
+
+TEST_F(SharedArrayTravels, many_slices_of_one_array_cost_one_handle) {
+    mp::Process process(slices_of, counted(1'000));
+    process.start();
+    process.join();
+    EXPECT_EQ(process.result().at(999)[0], 999);
+    mp::Process maker(own_slices, 5'000);
+    maker.start();
+    maker.join();
+    EXPECT_EQ(maker.result().at(4'999)[0], 4'999);
+    mp::Pool pool(1);
+    EXPECT_EQ(pool.apply(own_slices, 5'000).at(4'999)[0], 4'999);
+}
+
+// A message must not fill the worker's queue of handles for others, nor stay there when its task is taken back.
+TEST_F(SharedArrayTravels, what_was_sent_for_tasks_that_were_cancelled_is_given_back) {
+    mp::Pool pool(1);
+    pool.apply(nothing);
+    const std::size_t here = handles_here();
+    const std::size_t there = pool.apply(handles_here);
+    const mp::test::TemporaryDirectory folder;
+    for (int round = 0; round < 5; ++round) {
+        const std::string gate = folder.file("gate" + std::to_string(round));
+        const auto first = pool.apply_async(wait_at, gate);
+        std::vector<mp::AsyncResult<std::int64_t>> waiting;
+        for (int i = 0; i < 10; ++i) waiting.push_back(pool.apply_async(sum, counted(10)));
+        for (auto& result : waiting) result.cancel();
+        waiting.clear();
+        mp::test::open_gate(gate);
+        EXPECT_TRUE(first.get());
+    }
+    EXPECT_TRUE(mp::test::holds_soon([&] { return pool.apply(handles_here) <= there; })) << "the worker keeps some";
+    EXPECT_TRUE(mp::test::holds_soon([&] { return handles_here() <= here; })) << "this process keeps some";
 }
 
 TEST_F(SharedArrayTravels, a_task_may_keep_it_when_its_caller_does_not) {

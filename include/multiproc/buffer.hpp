@@ -24,6 +24,8 @@ namespace detail {
 class SharedBlock;
 /// Shared memory that a message refers to. The message keeps it until the receiver has it.
 using Attachment = std::shared_ptr<SharedBlock>;
+/// Adds what is not there yet, and returns whether it did. Throws CodecError for more than one message can have.
+MULTIPROC_API bool add_once(std::vector<Attachment>& attachments, Attachment attachment);
 }  // namespace detail
 
 /// One contiguous message under construction. A derived class says where the bytes live (a heap block, a ring in shared
@@ -62,7 +64,7 @@ public:
 
     /// The value being written refers to this shared memory, which goes with the message. Called before the value is
     /// written. Throws what handing it over throws.
-    virtual void attach(detail::Attachment attachment) { attachments_.push_back(std::move(attachment)); }
+    virtual void attach(detail::Attachment attachment) { detail::add_once(attachments_, std::move(attachment)); }
     const std::vector<detail::Attachment>& attachments() const noexcept { return attachments_; }
     std::vector<detail::Attachment> take_attachments() noexcept { return std::exchange(attachments_, {}); }
 

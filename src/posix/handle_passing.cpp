@@ -17,28 +17,32 @@ public:
 
     void connect(const Child&) override { connected_ = true; }
 
-    std::uint64_t send(RawHandle raw) override {
+    std::uint64_t send(std::span<const RawHandle> handles) override {
         if (!connected_) fail("sending a handle to a child that is not started", ENOTCONN);
         const std::uint64_t token = last_sent_ + 1;
-        const int error = send_all(fd_of(socket_), &token, sizeof token, {fd_of(raw)}, MSG_DONTWAIT);
+        std::vector<int> descriptors;
+        for (const RawHandle handle : handles) descriptors.push_back(fd_of(handle));
+        const int error = send_all(fd_of(socket_), &token, sizeof token, descriptors, MSG_DONTWAIT);
+        // So many may be on their way for all processes of a user, as each of them may have open.
+        if (error == ETOOMANYREFS) fail("sending a handle", EAGAIN);
         if (error != 0) fail("sending a handle", error);
         last_sent_ = token;
         return token;
     }
 
-    Handle receive(std::uint64_t token) override {
+    std::vector<Handle> receive(std::uint64_t token, std::size_t count) override {
         // Older ones were sent for a receiver that gave up before it asked.
         for (;;) {
             std::uint64_t arrived = 0;
             // The kernel never joins the bytes of two messages with descriptors, and a message is too small to be sent
-            // in parts. So anything else than eight bytes and one descriptor is a peer that does not keep to this.
+            // in parts. So anything else than eight bytes with descriptors is a peer that does not keep to this.
             Received message = receive_some(fd_of(socket_), &arrived, sizeof arrived, MSG_DONTWAIT);
             if (message.error == EMFILE) fail("receiving a handle", EMFILE);
-            if (message.error != 0 || message.size != sizeof arrived || message.descriptors.size() != 1 ||
-                arrived > token) {
+            if (message.error != 0 || message.size != sizeof arrived || arrived > token ||
+                (arrived == token && message.descriptors.size() != count)) {
                 fail("the peer sent no such handle", EBADMSG);
             }
-            if (arrived == token) return std::move(message.descriptors.front());
+            if (arrived == token) return std::move(message.descriptors);
         }
     }
 

@@ -19,7 +19,7 @@ namespace multiproc::os {
 namespace {
 
 constexpr std::uint64_t link_magic = 0x316B6E696C646E68U;
-constexpr std::size_t capacity = 256;
+constexpr std::size_t capacity = 2048;
 
 struct Entry {
     std::uint64_t handle;  // its value in the receiver
@@ -71,8 +71,9 @@ public:
         peer_ = duplicate_with(native(child.sentinel()), PROCESS_DUP_HANDLE | SYNCHRONIZE, false);
     }
 
-    std::uint64_t send(RawHandle handle) override {
-        if (!is_object(handle)) throw_system_error("cannot send a handle that is none", ERROR_INVALID_HANDLE);
+    std::uint64_t send(std::span<const RawHandle> handles) override {
+        for (const RawHandle handle : handles)
+            if (!is_object(handle)) throw_system_error("cannot send a handle that is none", ERROR_INVALID_HANDLE);
         if (!peer_) throw std::system_error(std::make_error_code(std::errc::not_connected), "cannot send a handle");
         // A dead process has no handle table to push into; the call would say "access denied".
         if (WaitForSingleObject(native(peer_.raw()), 0) == WAIT_OBJECT_0) {
@@ -80,30 +81,35 @@ public:
         }
         const std::uint64_t token = sent_;
         // Acquire: the receiver has read the entry that this one replaces.
-        if (token - out_->received.load(std::memory_order_acquire) >= capacity) {
+        if (token + handles.size() - out_->received.load(std::memory_order_acquire) > capacity) {
             throw std::system_error(std::make_error_code(std::errc::resource_unavailable_try_again),
                                     "too many sent handles are waiting to be received");
         }
-        HANDLE pushed = nullptr;
-        if (DuplicateHandle(GetCurrentProcess(), native(handle), native(peer_.raw()), &pushed, 0, FALSE,
-                            DUPLICATE_SAME_ACCESS) == 0) {
-            throw_last_error("cannot send a handle");
+        for (const RawHandle handle : handles) {
+            HANDLE pushed = nullptr;
+            if (DuplicateHandle(GetCurrentProcess(), native(handle), native(peer_.raw()), &pushed, 0, FALSE,
+                                DUPLICATE_SAME_ACCESS) == 0) {
+                throw_last_error("cannot send a handle");  // those before it are dropped by the next token
+            }
+            Entry& entry = out_->entries[sent_ % capacity];
+            entry.handle = static_cast<std::uint64_t>(raw(pushed));
+            entry.check = check_of(secret_, sent_, entry.handle);
+            out_->sent.store(++sent_, std::memory_order_release);
         }
-        Entry& entry = out_->entries[token % capacity];
-        entry.handle = static_cast<std::uint64_t>(raw(pushed));
-        entry.check = check_of(secret_, token, entry.handle);
-        out_->sent.store(++sent_, std::memory_order_release);
         return token;
     }
 
-    Handle receive(std::uint64_t token) override {
+    std::vector<Handle> receive(std::uint64_t token, std::size_t count) override {
         const std::uint64_t end = in_->sent.load(std::memory_order_acquire);
-        if (end - received_ > capacity || token - received_ >= end - received_)
+        if (end - received_ > capacity || token - received_ > end - received_ || count > end - token)
             refuse("no handle was sent by that token");
         while (received_ != token) take();  // handles whose tokens were lost on their way
-        Handle handle = take();
-        if (!handle) refuse("the entry of a sent handle is damaged");
-        return handle;
+        std::vector<Handle> handles;
+        while (handles.size() < count) {
+            handles.push_back(take());
+            if (!handles.back()) refuse("the entry of a sent handle is damaged");
+        }
+        return handles;
     }
 
 private:

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 
 #include <multiproc/buffer.hpp>
@@ -18,8 +19,13 @@ MULTIPROC_API std::byte* data_of(const SharedBlock& block) noexcept;
 MULTIPROC_API void encode_shared_block(OutputBuffer& out, const Attachment& block);
 
 /// Reads one, and finds the block in this process, which has it since the message arrived. Throws CodecError if no such
-/// block was sent along or it is shorter than `offset` and `bytes` say, std::system_error if it was and could not be
-/// mapped.
-MULTIPROC_API Attachment decode_shared_block(InputBuffer& in, std::size_t offset, std::size_t bytes);
+/// block was sent along, std::system_error if it was and could not be mapped.
+MULTIPROC_API Attachment decode_shared_block(InputBuffer& in);
+
+/// Whether so many elements of so many bytes lie in the block at that offset.
+MULTIPROC_API bool holds(const SharedBlock& block, std::uint64_t offset, std::uint64_t count,
+                         std::size_t element) noexcept;
+[[noreturn]] MULTIPROC_API void throw_bad_slice(const SharedBlock& block, std::uint64_t offset, std::uint64_t count,
+                                                std::size_t element);
 
 }  // namespace multiproc::detail
