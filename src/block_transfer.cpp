@@ -180,6 +180,11 @@ std::vector<detail::Attachment> BlockLedger::take_arrived() {
     throw error;
 }
 
+void ChildBlocks::detach(BlockId id) noexcept {
+    std::erase_if(recent_, [id](const detail::Attachment& block) { return block->id() == id; });
+    blocks_.erase(id);
+}
+
 std::vector<BlockId> ChildBlocks::attach(const AttachRecord& record, os::HandleLink& link) {
     const auto* const entries = reinterpret_cast<const BlockEntry*>(&record + 1);
     std::vector<BlockId> refused;
@@ -196,7 +201,10 @@ std::vector<BlockId> ChildBlocks::attach(const AttachRecord& record, os::HandleL
     }
     for (std::uint32_t i = 0; i < record.count; ++i) {
         try {
-            blocks_[entries[i].id] = take_in(entries[i], std::move(handles.at(i)));
+            const detail::Attachment block = take_in(entries[i], std::move(handles.at(i)));
+            blocks_[entries[i].id] = block;
+            if (recent_.size() == most_recent) recent_.erase(recent_.begin());
+            recent_.push_back(block);
         } catch (const std::system_error& error) {
             blocks_.erase(entries[i].id);
             refuse(entries[i].id, error);

@@ -144,12 +144,17 @@ class ChildBlocks {
 public:
     // Returns those that could not be taken in. That is noted with the registry, so that the call that needs one fails.
     std::vector<BlockId> attach(const AttachRecord& record, os::HandleLink& link);
-    void detach(BlockId id) noexcept { blocks_.erase(id); }
+    void detach(BlockId id) noexcept;
+    // Those that came last: where a call's arguments look first, as it costs less than to ask the registry.
+    std::span<const detail::Attachment> recent() const noexcept { return recent_; }
     // Whether the parent keeps this block, so that its id is enough.
     bool is_kept_by_parent(BlockId id) const noexcept { return blocks_.contains(id); }
 
 private:
+    static constexpr std::size_t most_recent = 4;
+
     std::unordered_map<BlockId, detail::Attachment> blocks_;
+    std::vector<detail::Attachment> recent_;
 };
 
 }  // namespace multiproc

@@ -23,7 +23,7 @@ ErrorMaker decoder_of(std::vector<std::byte> encoded) {
 }
 
 ResultPart::ResultPart(ResultMessage& message)
-    : count(message.count), size(message.size), blocks(std::move(message.blocks)) {
+    : count(message.count), size(message.size), blocks(std::move(message.blocks)), block(std::move(message.block)) {
     segment = message.segment;  // from here on the part gives it back to the worker
     if (size == 0 || (segment && size > copied_result)) return;
     bytes.reset(new std::byte[size]);
@@ -39,6 +39,7 @@ ResultPart& ResultPart::operator=(ResultPart&& other) noexcept {
     size = other.size;
     segment = std::move(other.segment);
     blocks = std::move(other.blocks);
+    block = std::move(other.block);
     return *this;
 }
 
@@ -58,10 +59,9 @@ void CallState::release() noexcept {
 }
 
 void CallState::add_results(std::uint64_t first, ResultMessage& message) {
-    if (!is_map() && !message.segment && message.size <= small_result) {
+    if (!is_map() && !message.segment && message.size <= small_result && message.blocks.empty()) {
         if (is_done()) return;
-        if (!message.blocks.empty())
-            small_blocks_ = std::make_unique<std::vector<Attachment>>(std::move(message.blocks));
+        if (message.block) small_block_ = std::make_unique<Attachment>(std::move(message.block));
         set_small_result(message.data, message.size);
         return;
     }

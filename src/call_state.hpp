@@ -47,7 +47,8 @@ struct ResultPart {
     std::unique_ptr<std::byte[]> bytes;
     std::size_t size = 0;
     std::shared_ptr<os::Segment> segment;
-    std::vector<Attachment> blocks;  // that the results refer to
+    std::vector<Attachment> blocks;  // that the results refer to...
+    Attachment block;                // ... or one
 
     ResultPart() = default;
     explicit ResultPart(ResultMessage& message);
@@ -55,6 +56,9 @@ struct ResultPart {
     ResultPart& operator=(ResultPart&& other) noexcept;
     ~ResultPart() { release_segment(); }
     void release_segment() noexcept;
+    std::span<const Attachment> attachments() const noexcept {
+        return block ? std::span<const Attachment>(&block, 1) : std::span<const Attachment>(blocks);
+    }
     std::span<const std::byte> view() const noexcept {
         return {segment ? segment->data() + segment_payload : bytes.get(), size};
     }
@@ -144,9 +148,10 @@ public:
     bool has_error() const noexcept { return details_ && details_->error; }
     // A new exception object for every caller.
     std::exception_ptr error() const { return details_->error(); }
-    std::span<const std::byte> single_result() const noexcept {
-        if (details_ && !details_->parts.empty()) return details_->parts.front().view();
-        return {small_, small_size_};
+    InputBuffer single_result() const noexcept {
+        if (details_ && !details_->parts.empty())
+            return InputBuffer(details_->parts.front().view(), details_->parts.front().attachments());
+        return InputBuffer({small_, small_size_}, {small_block_.get(), small_block_ ? 1u : 0u});
     }
 
 private:
@@ -162,7 +167,7 @@ private:
     PoolEngine* engine_;
     const TaskRef* task_;
     std::unique_ptr<CallDetails> details_;
-    std::unique_ptr<std::vector<Attachment>> small_blocks_;  // that the small result refers to
+    std::unique_ptr<Attachment> small_block_;  // that the small result refers to
 };
 static_assert(sizeof(CallState) <= 64 || sizeof(void*) != 8);  // a cache line: there may be millions
 

@@ -24,7 +24,7 @@ namespace {
 // together.
 constexpr auto spin_time = std::chrono::microseconds(50);
 // So often it looks without a pause at first.
-constexpr int eager_looks = 256;
+constexpr int eager_looks = 1024;
 
 Doorbell doorbell_of(const ChildEnd& end) {
     if (!end.doorbell) return {};
@@ -151,8 +151,8 @@ private:
             if (is_in_segment) {
                 run_in_segment(*task.descriptor, data);
             } else {
-                results_.fields = InputBuffer({data, call.prefix});
-                results_.arguments = InputBuffer({data + call.prefix, call.items});
+                results_.fields = InputBuffer({data, call.prefix}, blocks_.recent());
+                results_.arguments = InputBuffer({data + call.prefix, call.items}, blocks_.recent());
                 task.descriptor->run(results_);
             }
         } catch (...) {

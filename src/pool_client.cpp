@@ -45,7 +45,7 @@ void CallHandle::throw_timeout() const {
     throw TimeoutError("multiproc: the result of " + call_->task().name + " is not there yet");
 }
 
-std::span<const std::byte> CallHandle::await_result() const {
+InputBuffer CallHandle::await_result() const {
     wait();
     if (call_->has_error()) std::rethrow_exception(call_->error());
     return call_->single_result();
@@ -56,7 +56,11 @@ std::size_t CallHandle::item_count() const noexcept { return static_cast<std::si
 std::size_t CallHandle::part_count() const noexcept { return call_->details()->parts.size(); }
 CallHandle::Part CallHandle::part(std::size_t index) const noexcept {
     const ResultPart& part = call_->details()->parts[index];
-    return {part.view(), part.count};
+    return {InputBuffer(part.view(), part.attachments()), part.count};
+}
+
+namespace {
+thread_local std::vector<Attachment> spare_attachments;  // empty; of this thread's last message that had some
 }
 
 // ---- a single task -------------------------------------------------------------------------------------------------
@@ -70,7 +74,16 @@ TaskWriter::TaskWriter(PoolEngine& engine) noexcept : engine_(&engine) {
     begin_ = cursor_ = room_;
     limit_ = room_ + sizeof room_;
 }
-TaskWriter::~TaskWriter() = default;
+TaskWriter::~TaskWriter() {
+    if (attachment_storage().capacity() == 0) return;
+    attachment_storage().clear();
+    attachment_storage().swap(spare_attachments);
+}
+
+void TaskWriter::attach(const Attachment& attachment) {
+    if (attachments().empty()) attachment_storage().swap(spare_attachments);
+    add_once(attachment_storage(), attachment);
+}
 
 void TaskWriter::grow(std::size_t more) {
     const std::size_t used = size();
@@ -91,8 +104,8 @@ void TaskWriter::grow(std::size_t more) {
 CallHandle TaskWriter::submit(const TaskTarget& target, ItemShape shape, const CallOptions* options) {
     CallRef call =
         spill_ && spill_->out.is_spilled()
-            ? engine_->submit_single(target, shape, spill_->out.lease(), size(), prefix_, take_attachments(), options)
-            : engine_->submit_single(target, shape, bytes(), prefix_, take_attachments(), options);
+            ? engine_->submit_single(target, shape, spill_->out.lease(), size(), prefix_, attachment_storage(), options)
+            : engine_->submit_single(target, shape, bytes(), prefix_, attachment_storage(), options);
     return CallHandle(call.detach());
 }
 

@@ -64,11 +64,11 @@ public:
     PoolStats stats();
     bool is_ours() const noexcept { return owner_ == os::current_pid(); }
 
-    // Submission: starts the pool if need be, and refuses when it takes no work.
+    // Submission: starts the pool if need be, and refuses when it takes no work. The attachments are moved from.
     CallRef submit_single(const TaskTarget& target, ItemShape shape, std::span<const std::byte> message,
-                          std::size_t prefix, std::vector<Attachment> attachments, const CallOptions* options);
+                          std::size_t prefix, std::span<Attachment> attachments, const CallOptions* options);
     CallRef submit_single(const TaskTarget& target, ItemShape shape, SegmentLease message, std::size_t size,
-                          std::size_t prefix, std::vector<Attachment> attachments, const CallOptions* options);
+                          std::size_t prefix, std::span<Attachment> attachments, const CallOptions* options);
     CallRef begin_map(const TaskTarget& target, const CallOptions& options, ResultSink sink);
     void submit_items(CallState& call, std::shared_ptr<ItemBlock> block, std::uint64_t count);
     void complete_input(CallState& call);

@@ -118,7 +118,7 @@ CallRef PoolEngine::submit_call(const TaskTarget& target, const CallOptions* opt
 }
 
 CallRef PoolEngine::submit_single(const TaskTarget& target, ItemShape shape, std::span<const std::byte> message,
-                                  std::size_t prefix, std::vector<Attachment> attachments, const CallOptions* options) {
+                                  std::size_t prefix, std::span<Attachment> attachments, const CallOptions* options) {
     return submit_call(target, options, [&](const KnownTask& task, const CallRef& call) {
         const std::span<const std::byte> item = message.subspan(prefix);
         // What has options of its own is sent, watched and repeated by itself.
@@ -128,19 +128,19 @@ CallRef PoolEngine::submit_single(const TaskTarget& target, ItemShape shape, std
         if (!item.empty()) std::memcpy(block.bytes.get() + block.size, item.data(), item.size());
         block.size += item.size();
         if (alone) block.capacity = block.size;  // nothing joins it
-        std::ranges::move(attachments, std::back_inserter(block.attachments));
+        for (Attachment& attachment : attachments) block.attachments.push_back(std::move(attachment));
         ++pending_.back().count;
     });
 }
 
 CallRef PoolEngine::submit_single(const TaskTarget& target, ItemShape shape, SegmentLease message, std::size_t size,
-                                  std::size_t prefix, std::vector<Attachment> attachments, const CallOptions* options) {
+                                  std::size_t prefix, std::span<Attachment> attachments, const CallOptions* options) {
     return submit_call(target, options, [&](const KnownTask& task, const CallRef& call) {
         auto block = std::make_shared<ItemBlock>();
         block->task = task.ref;
         block->stats = task.stats;
         block->lease = std::move(message);
-        block->attachments = std::move(attachments);
+        block->attachments.assign(std::move_iterator(attachments.begin()), std::move_iterator(attachments.end()));
         block->size = size;
         block->prefix = prefix;
         block->item_size = size - prefix;

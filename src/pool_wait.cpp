@@ -11,7 +11,7 @@ namespace {
 // How long a waiter looks for news before it sleeps.
 constexpr auto spin_time = std::chrono::microseconds(50);
 // So often it looks without a pause at first.
-constexpr int eager_looks = 256;
+constexpr int eager_looks = 1024;
 // A worker could have scribbled over the page that wakes us. While tasks are out, nobody sleeps longer than this at
 // once.
 constexpr auto longest_sleep = std::chrono::seconds(1);

@@ -212,7 +212,8 @@ void ProcessState::read_result(void (*read)(InputBuffer&, void*), void* context)
     if (result->fail) result->fail();
     InputBuffer in(result->segment
                        ? std::span<const std::byte>(result->segment->data() + segment_payload, result->segment_bytes)
-                       : std::span<const std::byte>(result->bytes));
+                       : std::span<const std::byte>(result->bytes),
+                   result->blocks);
     read(in, context);
 }
 
@@ -267,6 +268,7 @@ std::shared_ptr<const ProcessState::Result> ProcessState::result_of(Child& child
         ResultMessage message = read_result_record(*record);
         attach_memory(message, child, {});
         result->blocks = std::move(message.blocks);
+        if (message.block) result->blocks.push_back(std::move(message.block));
         if (message.id != call_id || message.first != 0 || message.count != 1)
             throw CodecError("multiproc: the child sent something that is no result");
         if (message.is_error) {

@@ -53,9 +53,10 @@ void attach_memory(ResultMessage& message, Child& child, std::span<const detail:
     if (message.named_block) {
         const auto is_meant = [&](const detail::Attachment& block) { return block->id() == *message.named_block; };
         const auto found = std::ranges::find_if(given, is_meant);
-        message.blocks.push_back(found != given.end() ? *found : BlockRegistry::get().require(*message.named_block));
+        message.block = found != given.end() ? *found : BlockRegistry::get().require(*message.named_block);
     }
-    if (!message.blocks.empty() && message.count != 1) throw CodecError("multiproc: a worker sent a broken result");
+    if ((message.block || !message.blocks.empty()) && message.count != 1)
+        throw CodecError("multiproc: a worker sent a broken result");
     if (!message.is_in_segment) return;
     message.segment = child.open(message.ref);
     message.data = message.segment->data() + segment_payload;

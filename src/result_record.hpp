@@ -22,8 +22,9 @@ struct ResultMessage {
     bool is_in_segment = false;
     SegmentRef ref{};
     std::shared_ptr<os::Segment> segment;    // once attached
-    std::optional<BlockId> named_block;      // one that is here, and that the result refers to...
-    std::vector<detail::Attachment> blocks;  // ... and all that it refers to, once attached
+    std::optional<BlockId> named_block;      // a block that is here, and that the result refers to...
+    detail::Attachment block;                // ... once attached...
+    std::vector<detail::Attachment> blocks;  // ... or several of them
 
     std::span<const std::byte> bytes() const noexcept { return {data, size}; }
 };

@@ -224,9 +224,9 @@ void ResultWriter::move_into_segment(std::size_t bytes) {
 // An item that refers to blocks is alone in its record: who gets it holds the blocks. If that is one block, and the
 // parent keeps it, the record says where in the item its id stands. Else they are sent before the record, which refers to
 // a segment then: an item in a ring counts from the moment it is complete, and these are not complete before.
-void ResultWriter::attach(detail::Attachment block) {
+void ResultWriter::attach(const detail::Attachment& block) {
     if (record_ == nullptr && !lease_.segment) throw CodecError("multiproc: a result is written outside of a task");
-    if (!detail::add_once(blocks_, std::move(block)) || lease_.segment) return;
+    if (!detail::add_once(blocks_, block) || lease_.segment) return;
     const bool is_named = blocks_.size() == 1 && known_blocks_.is_kept_by_parent(blocks_.front()->id());
     if (is_named && done_ == 0) {
         block_offset_ = size();

@@ -42,7 +42,7 @@ private:
     void send_results() override;  // called when an item is done that travels alone: in a segment, or with blocks
     void send_error() noexcept override;
     void grow(std::size_t more) override;
-    void attach(detail::Attachment block) override;
+    void attach(const detail::Attachment& block) override;
 
     void open(std::size_t bytes);
     void close_record() noexcept;

@@ -132,13 +132,13 @@ Attachment make_shared_block(std::size_t bytes) { return BlockRegistry::get().cr
 
 std::byte* data_of(const SharedBlock& block) noexcept { return block.memory()->segment.data(); }
 
-bool add_once(std::vector<Attachment>& attachments, Attachment attachment) {
+bool add_once(std::vector<Attachment>& attachments, const Attachment& attachment) {
     // From the end: who sends slices of one array after the other finds it there.
     if (std::find(attachments.rbegin(), attachments.rend(), attachment) != attachments.rend()) return false;
     if (attachments.size() == most_attachments)
         throw CodecError("multiproc: more than " + std::to_string(most_attachments) +
                          " SharedArrays in one call or result; put them into fewer arrays, and slice these");
-    attachments.push_back(std::move(attachment));
+    attachments.push_back(attachment);
     return true;
 }
 
@@ -150,6 +150,8 @@ void encode_shared_block(OutputBuffer& out, const Attachment& block) {
 Attachment decode_shared_block(InputBuffer& in) {
     BlockId id{};
     in.read(&id, sizeof id);
+    for (const Attachment& block : in.attachments())
+        if (block->id() == id) return block;
     return BlockRegistry::get().require(id);
 }
 

@@ -25,7 +25,7 @@ class SharedBlock;
 /// Shared memory that a message refers to. The message keeps it until the receiver has it.
 using Attachment = std::shared_ptr<SharedBlock>;
 /// Adds what is not there yet, and returns whether it did. Throws CodecError for more than one message can have.
-MULTIPROC_API bool add_once(std::vector<Attachment>& attachments, Attachment attachment);
+MULTIPROC_API bool add_once(std::vector<Attachment>& attachments, const Attachment& attachment);
 }  // namespace detail
 
 /// One contiguous message under construction. A derived class says where the bytes live (a heap block, a ring in shared
@@ -64,11 +64,13 @@ public:
 
     /// The value being written refers to this shared memory, which goes with the message. Called before the value is
     /// written. Throws what handing it over throws.
-    virtual void attach(detail::Attachment attachment) { detail::add_once(attachments_, std::move(attachment)); }
+    virtual void attach(const detail::Attachment& attachment) { detail::add_once(attachments_, attachment); }
     const std::vector<detail::Attachment>& attachments() const noexcept { return attachments_; }
     std::vector<detail::Attachment> take_attachments() noexcept { return std::exchange(attachments_, {}); }
 
 protected:
+    /// So that one that is made anew for every message need not ask for memory each time.
+    std::vector<detail::Attachment>& attachment_storage() noexcept { return attachments_; }
     OutputBuffer() = default;
     ~OutputBuffer() = default;
 
@@ -107,8 +109,12 @@ private:
 class InputBuffer {
 public:
     InputBuffer() = default;
-    explicit InputBuffer(std::span<const std::byte> bytes) noexcept
-        : cursor_(bytes.data()), end_(bytes.data() + bytes.size()) {}
+    /// `attachments`: shared memory that came with the message, if that is known. It outlives this object, as `bytes` do.
+    explicit InputBuffer(std::span<const std::byte> bytes,
+                         std::span<const detail::Attachment> attachments = {}) noexcept
+        : cursor_(bytes.data()), end_(bytes.data() + bytes.size()), attachments_(attachments) {}
+
+    std::span<const detail::Attachment> attachments() const noexcept { return attachments_; }
 
     std::size_t remaining() const noexcept { return static_cast<std::size_t>(end_ - cursor_); }
 
@@ -131,6 +137,7 @@ private:
 
     const std::byte* cursor_ = nullptr;
     const std::byte* end_ = nullptr;
+    std::span<const detail::Attachment> attachments_;
 };
 
 }  // namespace multiproc

@@ -81,22 +81,19 @@ public:
     /// The decoded result. Waits for it. Throws the call's error.
     template <class R>
     R value() const {
-        const std::span<const std::byte> single = await_result();
-        if constexpr (std::is_void_v<R>) {
-            return;
-        } else {
+        [[maybe_unused]] InputBuffer single = await_result();
+        if constexpr (!std::is_void_v<R>) {
             if constexpr (!std::is_void_v<typename VectorElement<R>::type>) {
                 if (is_map()) return map_value<R>();
             }
-            InputBuffer in(single);
-            return decode<R>(in);
+            return decode<R>(single);
         }
     }
 
 private:
     /// Results of consecutive items, as one worker sent them.
     struct Part {
-        std::span<const std::byte> bytes;
+        InputBuffer bytes;
         std::uint32_t count;
     };
 
@@ -106,14 +103,13 @@ private:
         R values;
         values.reserve(item_count());
         for (std::size_t i = 0; i < part_count(); ++i) {
-            const Part p = part(i);
-            InputBuffer in(p.bytes);
-            for (std::uint32_t item = 0; item < p.count; ++item) values.push_back(decode<T>(in));
+            Part p = part(i);
+            for (std::uint32_t item = 0; item < p.count; ++item) values.push_back(decode<T>(p.bytes));
         }
         return values;
     }
 
-    std::span<const std::byte> await_result() const;
+    InputBuffer await_result() const;
     bool is_map() const noexcept;
     std::size_t item_count() const noexcept;
     std::size_t part_count() const noexcept;
@@ -131,6 +127,7 @@ public:
 
     /// The callable's fields come first.
     void callable_written() noexcept { prefix_ = size(); }
+    void attach(const Attachment& attachment) override;
     /// Sends it. Throws ClosedError or BrokenPool if the pool takes no work, and what its start throws.
     CallHandle submit(const TaskTarget& target, ItemShape shape, const CallOptions* options = nullptr);
 
