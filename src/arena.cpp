@@ -1,0 +1,373 @@
+#include "arena.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <new>
+
+namespace multiproc {
+namespace {
+
+constexpr std::size_t span_count = Arena::size / Arena::span_size;
+constexpr std::uint32_t no_process = 0;  // else the index + 1
+constexpr std::size_t inline_holders = 64;
+constexpr std::size_t all_holders = 4096;  // as many as the runtime's table has entries
+constexpr std::size_t smallest_class = 7;  // 128 bytes
+constexpr std::size_t largest_class = 15;  // 32 KiB; beyond that an object has spans of its own
+
+enum class Status : std::uint8_t { free, taken, live, clearing };
+
+// The first word of a cell. While it is taken or being cleared, it names the process at work on it.
+struct CellWord {
+    Status status = Status::free;
+    std::uint8_t kind = 0;
+    std::uint16_t process = no_process;
+    std::uint32_t generation = 0;
+
+    static CellWord unpack(std::uint64_t word) noexcept {
+        return {static_cast<Status>(word & 0xff), static_cast<std::uint8_t>(word >> 8),
+                static_cast<std::uint16_t>(word >> 16), static_cast<std::uint32_t>(word >> 32)};
+    }
+    std::uint64_t pack() const noexcept {
+        return static_cast<std::uint64_t>(status) | std::uint64_t{kind} << 8 | std::uint64_t{process} << 16 |
+               std::uint64_t{generation} << 32;
+    }
+};
+
+// A span: free, or of cells of 2^shift bytes, or the first of `count` spans of a large object, or the `count`th of the
+// others. A process that makes or frees one first takes its first span; it names all that go with it, so that whoever
+// sweeps after a death knows them.
+struct SpanWord {
+    std::uint8_t shift = 0;
+    enum Use : std::uint8_t { free, cells, taken, large, rest } use = free;
+    std::uint16_t process = no_process;  // that is at work on it, while it is taken
+    std::uint32_t count = 0;
+
+    static SpanWord unpack(std::uint64_t word) noexcept {
+        return {static_cast<std::uint8_t>(word), static_cast<Use>(word >> 8 & 0xff),
+                static_cast<std::uint16_t>(word >> 16), static_cast<std::uint32_t>(word >> 32)};
+    }
+    std::uint64_t pack() const noexcept {
+        return shift | std::uint64_t{use} << 8 | std::uint64_t{process} << 16 | std::uint64_t{count} << 32;
+    }
+};
+
+std::array<std::atomic<Arena::Clear>, 256> clears{};
+
+}  // namespace
+
+// In front of every object.
+struct Arena::Head {
+    std::atomic<std::uint64_t> word;
+    std::atomic<std::uint64_t> size;      // of the payload
+    std::atomic<std::uint64_t> holders;   // processes 0 to 63
+    std::atomic<std::uint64_t> overflow;  // an object with the bits of the others, once one of them holds this: a Ref
+    std::byte unused[32];
+};
+
+struct Arena::Tables {
+    std::atomic<std::uint32_t> generations;  // of all objects so far, so that none is taken for an earlier one
+    std::atomic<std::uint64_t> spans[span_count];
+
+    static constexpr std::size_t first_span = (sizeof(std::uint64_t) * (span_count + 1) + span_size - 1) / span_size;
+};
+
+namespace {
+constexpr Arena::Kind overflow_kind = 255;
+constexpr std::size_t head_size = 64;
+
+std::uint64_t pack(Arena::Ref ref) noexcept { return std::uint64_t{ref.generation} << 32 | ref.place; }
+Arena::Ref unpack_ref(std::uint64_t word) noexcept {
+    return {static_cast<std::uint32_t>(word), static_cast<std::uint32_t>(word >> 32)};
+}
+}  // namespace
+
+os::Segment Arena::create_segment() { return os::Segment::create(size); }
+
+void Arena::set_clear(Kind kind, Clear clear) noexcept { clears[kind].store(clear, std::memory_order_release); }
+
+Arena::Head* Arena::head_at(std::uint32_t place) const noexcept {
+    return reinterpret_cast<Head*>(segment_.data() + std::size_t{place} * alignment);
+}
+
+std::uint32_t Arena::place_of(const Head& head) const noexcept {
+    return static_cast<std::uint32_t>((reinterpret_cast<const std::byte*>(&head) - segment_.data()) /
+                                      static_cast<std::ptrdiff_t>(alignment));
+}
+
+// The object, if it is that one still. The place comes from a message, so nothing is taken for granted.
+Arena::Head* Arena::find(Ref ref) const noexcept {
+    const std::size_t offset = std::size_t{ref.place} * alignment;
+    if (offset < Tables::first_span * span_size || offset >= size) return nullptr;
+    const std::size_t span = offset / span_size;
+    const SpanWord word = SpanWord::unpack(tables().spans[span].load(std::memory_order_acquire));
+    const std::size_t within = offset % span_size;
+    const bool is_cell = word.use == SpanWord::cells && within % (std::size_t{1} << word.shift) == 0;
+    if (!is_cell && !(word.use == SpanWord::large && within == 0)) return nullptr;
+    Head* const head = head_at(ref.place);
+    const CellWord cell = CellWord::unpack(head->word.load(std::memory_order_acquire));
+    return cell.status == Status::live && cell.generation == ref.generation ? head : nullptr;
+}
+
+std::size_t Arena::class_of(std::size_t bytes) noexcept {
+    return std::max<std::size_t>(static_cast<std::size_t>(std::bit_width(bytes + head_size - 1)), smallest_class);
+}
+
+Arena::Ref Arena::create(Kind kind, std::size_t bytes) {
+    if (bytes > size) throw std::bad_alloc();
+    const std::size_t size_class = class_of(bytes);
+    const std::optional<Ref> made =
+        size_class <= largest_class ? create_small(size_class, kind, bytes) : create_large(kind, bytes);
+    if (!made) throw std::bad_alloc();
+    return *made;
+}
+
+// A cell that this process has taken becomes an object. The zeros and the hold are there before anybody can find it.
+std::optional<Arena::Ref> Arena::begin(Head& head, std::uint32_t generation, Kind kind, std::size_t bytes) noexcept {
+    std::memset(reinterpret_cast<std::byte*>(&head) + head_size, 0, bytes);
+    head.size.store(bytes, std::memory_order_relaxed);
+    head.overflow.store(0, std::memory_order_relaxed);
+    head.holders.store(0, std::memory_order_relaxed);
+    if (kind != overflow_kind) {
+        std::atomic<std::uint64_t>* const word = holders_of(head, self_, true);
+        if (word == nullptr) {
+            head.word.store(0, std::memory_order_release);
+            return std::nullopt;
+        }
+        word->fetch_or(std::uint64_t{1} << (self_ % 64), std::memory_order_relaxed);
+    }
+    head.word.store(CellWord{Status::live, kind, no_process, generation}.pack(), std::memory_order_release);
+    return Ref{place_of(head), generation};
+}
+
+std::uint64_t Arena::take(std::uint32_t& generation) noexcept {
+    generation = tables().generations.fetch_add(1, std::memory_order_relaxed) + 1;
+    return CellWord{Status::taken, 0, static_cast<std::uint16_t>(self_ + 1), generation}.pack();
+}
+
+std::optional<Arena::Ref> Arena::create_in_span(std::size_t span, std::size_t cell_size, Kind kind,
+                                                std::size_t bytes) noexcept {
+    for (std::size_t offset = 0; offset < span_size; offset += cell_size) {
+        Head& head = *head_at(static_cast<std::uint32_t>((span * span_size + offset) / alignment));
+        if (CellWord::unpack(head.word.load(std::memory_order_relaxed)).status != Status::free) continue;
+        std::uint64_t empty = 0;
+        std::uint32_t generation = 0;
+        if (head.word.compare_exchange_strong(empty, take(generation), std::memory_order_acq_rel))
+            return begin(head, generation, kind, bytes);
+    }
+    return std::nullopt;
+}
+
+std::optional<Arena::Ref> Arena::create_small(std::size_t size_class, Kind kind, std::size_t bytes) noexcept {
+    const std::uint64_t wanted = SpanWord{static_cast<std::uint8_t>(size_class), SpanWord::cells}.pack();
+    std::atomic<std::uint32_t>& last = last_span_[size_class];
+    const std::size_t start = std::max<std::size_t>(last.load(std::memory_order_relaxed), Tables::first_span);
+    // Spans of this class from the one that had room on, then a free one, then those before.
+    for (const auto& [first, end] : {std::pair(start, span_count), std::pair(Tables::first_span, start)}) {
+        for (std::size_t span = first; span < end; ++span) {
+            const std::uint64_t seen = tables().spans[span].load(std::memory_order_acquire);
+            if (seen != wanted && !(seen == 0 && divide(span, size_class))) continue;
+            if (const auto made = create_in_span(span, std::size_t{1} << size_class, kind, bytes)) {
+                last.store(static_cast<std::uint32_t>(span), std::memory_order_relaxed);
+                return made;
+            }
+        }
+    }
+    return std::nullopt;
+}
+
+bool Arena::take_spans(std::size_t first, std::size_t count) noexcept {
+    std::atomic<std::uint64_t>* const spans = &tables().spans[first];
+    std::uint64_t empty = 0;
+    const SpanWord mine{0, SpanWord::taken, static_cast<std::uint16_t>(self_ + 1), static_cast<std::uint32_t>(count)};
+    if (!spans[0].compare_exchange_strong(empty, mine.pack(), std::memory_order_acq_rel)) return false;
+    for (std::size_t i = 1; i < count; ++i) {
+        empty = 0;
+        const SpanWord other{0, SpanWord::rest, no_process, static_cast<std::uint32_t>(i)};
+        if (spans[i].compare_exchange_strong(empty, other.pack(), std::memory_order_acq_rel)) continue;
+        give_spans_back(first, count);
+        return false;
+    }
+    return true;
+}
+
+// Of spans that somebody has taken. Those behind the first are its own only if they say so.
+void Arena::give_spans_back(std::size_t first, std::size_t count) noexcept {
+    std::atomic<std::uint64_t>* const spans = &tables().spans[first];
+    for (std::size_t i = 1; i < count; ++i) {
+        std::uint64_t its = SpanWord{0, SpanWord::rest, no_process, static_cast<std::uint32_t>(i)}.pack();
+        spans[i].compare_exchange_strong(its, 0, std::memory_order_acq_rel);
+    }
+    spans[0].store(0, std::memory_order_release);
+}
+
+// Makes cells of a free span.
+bool Arena::divide(std::size_t span, std::size_t size_class) noexcept {
+    if (!take_spans(span, 1)) return false;
+    // What a large object has left here must not pass for cells in use.
+    for (std::size_t offset = 0; offset < span_size; offset += std::size_t{1} << size_class)
+        head_at(static_cast<std::uint32_t>((span * span_size + offset) / alignment))
+            ->word.store(0, std::memory_order_relaxed);
+    tables().spans[span].store(SpanWord{static_cast<std::uint8_t>(size_class), SpanWord::cells}.pack(),
+                               std::memory_order_release);
+    return true;
+}
+
+std::optional<Arena::Ref> Arena::create_large(Kind kind, std::size_t bytes) noexcept {
+    const std::size_t count = (bytes + head_size + span_size - 1) / span_size;
+    for (std::size_t first = Tables::first_span; first + count <= span_count; ++first) {
+        if (!take_spans(first, count)) continue;
+        Head& head = *head_at(static_cast<std::uint32_t>(first * span_size / alignment));
+        std::uint32_t generation = 0;
+        head.word.store(take(generation), std::memory_order_relaxed);
+        // From here on what a death leaves is found by the cell.
+        const SpanWord whole{0, SpanWord::large, no_process, static_cast<std::uint32_t>(count)};
+        tables().spans[first].store(whole.pack(), std::memory_order_release);
+        return begin(head, generation, kind, bytes);
+    }
+    return std::nullopt;
+}
+
+// The word with the bit of `process`. Null if there is none and `make` is false, or there is no room for one.
+std::atomic<std::uint64_t>* Arena::holders_of(Head& head, std::uint32_t process, bool make) noexcept {
+    if (process < inline_holders) return &head.holders;
+    std::uint64_t seen = head.overflow.load(std::memory_order_acquire);
+    if (seen == 0) {
+        if (!make) return nullptr;
+        const std::optional<Ref> made = create_small(class_of(all_holders / 8), overflow_kind, all_holders / 8);
+        if (!made) return nullptr;
+        // It belongs to this object from here on, and is freed with it.
+        if (head.overflow.compare_exchange_strong(seen, pack(*made), std::memory_order_acq_rel)) {
+            seen = pack(*made);
+        } else {
+            head_at(made->place)->word.store(0, std::memory_order_release);
+        }
+    }
+    return reinterpret_cast<std::atomic<std::uint64_t>*>(reinterpret_cast<std::byte*>(head_at(unpack_ref(seen).place)) +
+                                                         head_size) +
+           process / 64;
+}
+
+bool Arena::hold(Ref ref) noexcept {
+    Head* const head = find(ref);
+    if (head == nullptr) return false;
+    std::atomic<std::uint64_t>* const word = holders_of(*head, self_, true);
+    if (word == nullptr) return false;
+    word->fetch_or(std::uint64_t{1} << (self_ % 64), std::memory_order_acq_rel);
+    return true;
+}
+
+bool Arena::is_held(Head& head) noexcept {
+    if (head.holders.load(std::memory_order_acquire) != 0) return true;
+    const std::uint64_t overflow = head.overflow.load(std::memory_order_acquire);
+    if (overflow == 0) return false;
+    const auto* const words = reinterpret_cast<std::atomic<std::uint64_t>*>(
+        reinterpret_cast<std::byte*>(head_at(unpack_ref(overflow).place)) + head_size);
+    return std::any_of(words, words + all_holders / 64,
+                       [](const auto& word) { return word.load(std::memory_order_acquire) != 0; });
+}
+
+void Arena::release_for(Ref ref, std::uint32_t process) noexcept {
+    Head* const head = find(ref);
+    if (head == nullptr) return;
+    std::atomic<std::uint64_t>* const word = holders_of(*head, process, false);
+    if (word == nullptr) return;
+    const std::uint64_t bit = std::uint64_t{1} << (process % 64);
+    // Of two that let go at once the second one sees no holder, as both exchanges are of one order; and whoever sees none
+    // may free it, since nobody can come to hold what nobody holds.
+    if ((word->fetch_and(~bit, std::memory_order_seq_cst) & bit) == 0 || is_held(*head)) return;
+    const std::uint64_t seen = head->word.load(std::memory_order_acquire);
+    const CellWord cell = CellWord::unpack(seen);
+    if (cell.status == Status::live && cell.generation == ref.generation) free(*head, seen);
+}
+
+// Only one process clears it; should that die on the way, whoever sweeps after it goes on.
+void Arena::free(Head& head, std::uint64_t seen) noexcept {
+    const CellWord before = CellWord::unpack(seen);
+    const CellWord mine{Status::clearing, before.kind, static_cast<std::uint16_t>(self_ + 1), before.generation};
+    if (!head.word.compare_exchange_strong(seen, mine.pack(), std::memory_order_acq_rel)) return;
+    if (const Clear clear = clears[before.kind].load(std::memory_order_acquire); clear != nullptr)
+        clear(*this, reinterpret_cast<std::byte*>(&head) + head_size);
+    if (const std::uint64_t overflow = head.overflow.exchange(0, std::memory_order_acq_rel); overflow != 0)
+        head_at(unpack_ref(overflow).place)->word.store(0, std::memory_order_release);
+    vacate(head);
+}
+
+// The cell, or the spans of a large object, are nobody's.
+void Arena::vacate(Head& head) noexcept {
+    const std::size_t span = std::size_t{place_of(head)} * alignment / span_size;
+    const SpanWord use = SpanWord::unpack(tables().spans[span].load(std::memory_order_acquire));
+    if (use.use != SpanWord::large) return head.word.store(0, std::memory_order_release);
+    const SpanWord taken{0, SpanWord::taken, static_cast<std::uint16_t>(self_ + 1), use.count};
+    tables().spans[span].store(taken.pack(), std::memory_order_release);
+    give_spans_back(span, use.count);
+}
+
+void Arena::sweep_cell(Head& head, std::uint32_t process) noexcept {
+    const std::uint64_t seen = head.word.load(std::memory_order_acquire);
+    const CellWord cell = CellWord::unpack(seen);
+    const bool is_its_work = cell.process == process + 1;
+    switch (cell.status) {
+        case Status::free: return;
+        case Status::taken: {
+            // Nothing in the head counts yet, so there is nothing to clear.
+            const CellWord mine{Status::taken, 0, static_cast<std::uint16_t>(self_ + 1), cell.generation};
+            std::uint64_t expected = seen;
+            if (is_its_work && head.word.compare_exchange_strong(expected, mine.pack(), std::memory_order_acq_rel))
+                vacate(head);
+            return;
+        }
+        case Status::clearing:
+            if (is_its_work) free(head, seen);
+            return;
+        case Status::live:
+            if (cell.kind == overflow_kind) return;  // goes with the object it belongs to
+            release_for({place_of(head), cell.generation}, process);
+    }
+}
+
+void Arena::release_all(std::uint32_t process) noexcept {
+    for (std::size_t span = 0; span < span_count; ++span) {
+        const std::uint64_t seen = tables().spans[span].load(std::memory_order_acquire);
+        const SpanWord word = SpanWord::unpack(seen);
+        Head* const first = head_at(static_cast<std::uint32_t>(span * span_size / alignment));
+        if (word.use == SpanWord::taken && word.process == process + 1) {
+            // One sweeper has it: the word is that process's no more.
+            std::uint64_t expected = seen;
+            const SpanWord mine{0, SpanWord::taken, static_cast<std::uint16_t>(self_ + 1), word.count};
+            if (tables().spans[span].compare_exchange_strong(expected, mine.pack(), std::memory_order_acq_rel))
+                give_spans_back(span, word.count);
+        } else if (word.use == SpanWord::large) {
+            sweep_cell(*first, process);
+        } else if (word.use == SpanWord::cells) {
+            for (std::size_t offset = 0; offset < span_size; offset += std::size_t{1} << word.shift)
+                sweep_cell(*reinterpret_cast<Head*>(reinterpret_cast<std::byte*>(first) + offset), process);
+        }
+    }
+}
+
+std::byte* Arena::payload(Ref ref) const noexcept {
+    return segment_.data() + std::size_t{ref.place} * alignment + head_size;
+}
+std::size_t Arena::payload_size(Ref ref) const noexcept {
+    return static_cast<std::size_t>(head_at(ref.place)->size.load(std::memory_order_acquire));
+}
+Arena::Kind Arena::kind(Ref ref) const noexcept {
+    return CellWord::unpack(head_at(ref.place)->word.load(std::memory_order_acquire)).kind;
+}
+
+std::size_t Arena::object_count() const noexcept {
+    std::size_t count = 0;
+    for (std::size_t span = 0; span < span_count; ++span) {
+        const SpanWord word = SpanWord::unpack(tables().spans[span].load(std::memory_order_acquire));
+        if (word.use != SpanWord::cells && word.use != SpanWord::large) continue;
+        const std::size_t step = word.use == SpanWord::large ? span_size : std::size_t{1} << word.shift;
+        for (std::size_t offset = 0; offset < span_size; offset += step) {
+            const Head& head = *head_at(static_cast<std::uint32_t>((span * span_size + offset) / alignment));
+            if (CellWord::unpack(head.word.load(std::memory_order_acquire)).status != Status::free) ++count;
+        }
+    }
+    return count;
+}
+
+}  // namespace multiproc

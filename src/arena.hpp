@@ -1,0 +1,97 @@
+// Small shared objects (locks, queues, values) of all processes of one program, in one sparse segment.
+//
+// An object is known by its place and a generation that tells its users apart, eight bytes that mean the same in every
+// process: so it travels in any message without a handle. Each process that uses an object holds it, by one bit in the
+// object's head; the last one that lets go frees it. A bit is set and cleared as often as one likes to the same effect,
+// so the holds of a process that has died can be taken back whatever it was doing, and nothing is counted twice. Whoever
+// hands an object on holds it until the receiver does.
+//
+// Memory is divided into spans of one size of cells each; a large object takes several spans. What is free says the first
+// word of each cell, and of each span: it changes hands by one exchange, and names the process at work on it, so there is
+// no list or tree that a death could leave half-linked.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "os.hpp"
+
+namespace multiproc {
+
+class Arena {
+public:
+    static constexpr std::size_t size = sizeof(void*) == 8 ? std::size_t{1} << 30 : std::size_t{1} << 27;
+    static constexpr std::size_t span_size = 64 * 1024;
+    static constexpr std::size_t alignment = 64;  // of every object
+
+    // What an object is; says how it is cleared when nobody holds it any more.
+    using Kind = std::uint8_t;
+
+    struct Ref {
+        std::uint32_t place = 0;  // in units of `alignment`; 0: no object
+        std::uint32_t generation = 0;
+        friend bool operator==(const Ref&, const Ref&) = default;
+        explicit operator bool() const noexcept { return place != 0; }
+    };
+
+    // What all processes share; made by the first one, mapped by each that uses it.
+    static os::Segment create_segment();
+    // `self`: this process's index in the runtime's table.
+    Arena(os::Segment segment, std::uint32_t self) noexcept : segment_(std::move(segment)), self_(self) {}
+
+    // Called when an object of this kind is freed: lets go of what it holds itself. After a death it may be called again
+    // for the same object, by another process.
+    using Clear = void (*)(Arena&, std::byte* payload) noexcept;
+    static void set_clear(Kind kind, Clear clear) noexcept;
+
+    // A new object with `bytes` zeroed bytes, held by this process. Thread-safe. Throws std::bad_alloc when the arena is
+    // full.
+    Ref create(Kind kind, std::size_t bytes);
+    // This process holds the object from now on. False if there is none such. Thread-safe.
+    bool hold(Ref ref) noexcept;
+    // It holds it no more. Thread-safe.
+    void release(Ref ref) noexcept { release_for(ref, self_); }
+    // The same for everything that a process that has ended held or was at work on.
+    void release_all(std::uint32_t process) noexcept;
+
+    // Of an object that is held.
+    std::byte* payload(Ref ref) const noexcept;
+    std::size_t payload_size(Ref ref) const noexcept;
+    Kind kind(Ref ref) const noexcept;
+
+    // For tests.
+    std::size_t object_count() const noexcept;
+
+private:
+    struct Head;
+    struct Span;
+    struct Tables;
+    Tables& tables() const noexcept { return *reinterpret_cast<Tables*>(segment_.data()); }
+    Head* head_at(std::uint32_t place) const noexcept;
+    Head* find(Ref ref) const noexcept;
+    static std::size_t class_of(std::size_t bytes) noexcept;
+    std::uint32_t place_of(const Head& head) const noexcept;
+    std::uint64_t take(std::uint32_t& generation) noexcept;
+    bool take_spans(std::size_t first, std::size_t count) noexcept;
+    void give_spans_back(std::size_t first, std::size_t count) noexcept;
+    bool divide(std::size_t span, std::size_t size_class) noexcept;
+    std::optional<Ref> create_in_span(std::size_t span, std::size_t cell_size, Kind kind, std::size_t bytes) noexcept;
+    std::optional<Ref> create_small(std::size_t size_class, Kind kind, std::size_t bytes) noexcept;
+    std::optional<Ref> create_large(Kind kind, std::size_t bytes) noexcept;
+    std::optional<Ref> begin(Head& head, std::uint32_t generation, Kind kind, std::size_t bytes) noexcept;
+    std::atomic<std::uint64_t>* holders_of(Head& head, std::uint32_t process, bool make) noexcept;
+    bool is_held(Head& head) noexcept;
+    void release_for(Ref ref, std::uint32_t process) noexcept;
+    void free(Head& head, std::uint64_t seen) noexcept;
+    void vacate(Head& head) noexcept;
+    void sweep_cell(Head& head, std::uint32_t process) noexcept;
+
+    os::Segment segment_;
+    std::uint32_t self_;
+    std::array<std::atomic<std::uint32_t>, 16> last_span_{};  // by size class: where there was room
+};
+
+}  // namespace multiproc
