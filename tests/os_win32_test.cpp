@@ -436,8 +436,8 @@ TEST(OsWin32, ADamagedEntryDoesNotMakeTheReceiverTakeAHandleOfItsOwn) {
         std::memcpy(&value, shared.data() + offset, 8);
         if (value > 1 && value < 0x10000 && value % 4 == 0) std::memcpy(shared.data() + offset, &wrong, 8);
     }
-    // (The entries of what the child sends lie behind the first page.)
-    const Segment whole = Segment::adopt(duplicate(shared.handle()), 3 * 4096);
+    // (The entries of what the child sends lie behind the first pages.)
+    const Segment whole = Segment::adopt(duplicate(shared.handle()), 16 * 4096);
     for (std::size_t offset = 4096; offset + 8 <= whole.size(); offset += 8) {
         std::uint64_t value = 0;
         std::memcpy(&value, whole.data() + offset, 8);

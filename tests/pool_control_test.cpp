@@ -34,7 +34,13 @@ int twice(int number) { return 2 * number; }
 std::uint32_t own_pid() { return mp::current_process().pid; }
 
 // A file to which every run of a task adds a line, so that a test can count them.
-void mark(const std::string& path, int number) { std::ofstream(path, std::ios::app) << number << '\n' << std::flush; }
+// Appending is atomic on some systems only, making a directory on all.
+void mark(const std::string& path, int number) {
+    for (std::error_code error; !std::filesystem::create_directory(path + ".lock", error);) std::this_thread::yield();
+    std::ofstream(path, std::ios::app) << number << '\n' << std::flush;
+    std::error_code ignored;
+    while (!std::filesystem::remove(path + ".lock", ignored)) std::this_thread::yield();
+}
 std::map<int, int> marks_in(const std::string& path) {
     std::map<int, int> counts;
     std::ifstream file(path);
