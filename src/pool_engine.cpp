@@ -100,8 +100,7 @@ void PoolEngine::start_locked(std::unique_lock<std::mutex>& lock) {
     try {
         make_doorbell();
         // Refused now rather than with workers at hand.
-        make_set_up();
-        if (settings_.finalizer) refer(settings_.finalizer.target);
+        make_internal_calls();
         const std::size_t first = is_on_demand() ? 1 : size_.load();
         while (started.size() < first) started.push_back(start_worker());
         service_ = std::thread([this] { serve(); });
@@ -130,7 +129,7 @@ void PoolEngine::start_locked(std::unique_lock<std::mutex>& lock) {
 
 // Without workers: this process is initialised like one.
 void PoolEngine::start_local(std::unique_lock<std::mutex>& lock) {
-    make_set_up();
+    make_internal_calls();
     state_ = State::running;
     if (!set_up_) return;
     const Batch batch = internal_batch(set_up_);
@@ -167,13 +166,23 @@ void PoolEngine::resize(std::size_t workers) {
 }
 
 // Throws BootstrapError for calls that other processes cannot find.
-void PoolEngine::make_set_up() {
-    set_up_ = settings_.initializer;
+void PoolEngine::make_internal_calls() {
     if (settings_.preload) {
         preload_ = encode_preload(settings_.preload);
-        set_up_ = with_preload(preload_, settings_.initializer);
+        set_up_ = internal_call(with_preload(preload_, settings_.initializer));
+    } else {
+        set_up_ = internal_call(settings_.initializer);
     }
-    if (set_up_) refer(set_up_.target);
+    finalizer_ = internal_call(settings_.finalizer);
+}
+
+PoolEngine::InternalCall PoolEngine::internal_call(StoredCall call) {
+    InternalCall internal;
+    if (!call) return internal;
+    refer(call.target);
+    if (call.bytes.size() > inline_limit) internal.lease = SegmentSource::keep(call.bytes);
+    internal.call = std::move(call);
+    return internal;
 }
 
 std::string PoolEngine::set_up_name() const {

@@ -128,6 +128,10 @@ private:
         WorkerStats tally;
         os::Clock::time_point started;
         os::Clock::time_point idle_since;  // if workers start on demand
+        Batch set_up;                      // what it runs first, until that is in its ring
+        std::string refusal;               // why what it runs first or last could not be sent...
+        os::Clock::time_point late_since;  // ... since when its ring has not moved for that reason...
+        std::uint64_t late_position = 0;   // ... from here
         std::uint64_t assigned = 0;        // items ever
         bool is_initialised = false;
         bool is_stopping = false;        // gets no more tasks...
@@ -140,7 +144,20 @@ private:
         std::uint64_t seen_running = 0;  // ... this one...
         std::uint32_t seen_item = 0;     // ... and was at this item of it
 
-        bool is_usable() const noexcept { return !is_stopping && !is_broken && !is_condemned && !child->has_exited(); }
+        bool is_prepared() const noexcept { return set_up.block == nullptr; }
+        bool is_staying() const noexcept { return !is_stopping && !is_broken && !is_condemned && !child->has_exited(); }
+        bool is_usable() const noexcept { return is_prepared() && is_staying(); }
+        // Something it is to run first or last could not be sent to it, or the word to leave.
+        bool is_late() const noexcept {
+            if (is_broken || is_condemned || child->has_exited()) return false;
+            return is_stopping ? !is_told_to_stop : !is_prepared();
+        }
+    };
+    // What workers run at their begin or end. Too large for a ring, it is in a segment.
+    struct InternalCall {
+        StoredCall call;
+        SegmentLease lease;
+        explicit operator bool() const noexcept { return static_cast<bool>(call); }
     };
 
     // pool_engine.cpp
@@ -149,7 +166,8 @@ private:
     void start_locked(std::unique_lock<std::mutex>& lock);
     void start_local(std::unique_lock<std::mutex>& lock);
     void make_doorbell();
-    void make_set_up();
+    void make_internal_calls();
+    static InternalCall internal_call(StoredCall call);
     std::string set_up_name() const;
     void await_exits();
     void fail_everything(const ErrorMaker& error);
@@ -240,7 +258,11 @@ private:
     // pool_workers.cpp: starting and losing workers
     std::unique_ptr<Worker> start_worker();
     void install(std::unique_ptr<Worker> worker);
-    Batch internal_batch(const StoredCall& stored);
+    Batch internal_batch(const InternalCall& internal);
+    void prepare(Worker& worker);
+    void send_what_is_late();
+    void note_late(Worker& worker, const std::string& what);
+    os::Deadline check_late() const noexcept;
     void on_child_exit(std::uint64_t serial) noexcept;
     void handle_exits();
     void bury(Worker& worker);
@@ -260,7 +282,8 @@ private:
     std::atomic<std::uint64_t> references_{1};
     const PoolSettings settings_;
     // What a worker runs first, and what of it the fork server is to run. Made at the start, constant then.
-    StoredCall set_up_;
+    InternalCall set_up_;
+    InternalCall finalizer_;
     std::string preload_;
     std::atomic<std::size_t> size_{0};  // workers wanted
     std::uint32_t owner_;
@@ -310,6 +333,7 @@ private:
     bool may_be_idle_ = true;                 // some worker may have nothing to do
     bool wants_workers_ = false;              // some are missing and tasks are waiting; the service thread was told
     bool imbalance_ = false;                  // see watch_imbalance
+    bool has_late_ = false;                   // some worker could not be sent what it runs first or last, or to leave
     std::uint64_t outstanding_ = 0;           // items submitted and not finished
     std::uint64_t watched_ = 0;               // calls with a timeout that are not done
     std::unique_ptr<CallbackThread> callbacks_;
