@@ -87,9 +87,9 @@ void PoolEngine::start() {
 
 // Starts all workers, or none. The mutex is not held meanwhile; other threads wait for the outcome.
 void PoolEngine::start_locked(std::unique_lock<std::mutex>& lock) {
-    while (state_ == State::idle && is_starting_) sleep_until_changed(lock);
+    while (state_ == State::idle && is_starting_elsewhere()) sleep_until_changed(lock);
     require_open();
-    if (state_ != State::idle) return;
+    if (state_ != State::idle || is_starting_) return;
     if (is_local()) return start_local(lock);
     require_reentry();
     is_starting_ = true;
@@ -127,17 +127,26 @@ void PoolEngine::start_locked(std::unique_lock<std::mutex>& lock) {
     require_open();
 }
 
-// Without workers: this process is initialised like one.
+// Without workers: this process is initialised like one, while other threads wait with their tasks.
 void PoolEngine::start_local(std::unique_lock<std::mutex>& lock) {
     make_internal_calls();
-    state_ = State::running;
-    if (!set_up_) return;
-    const Batch batch = internal_batch(set_up_);
-    lock.unlock();
-    const std::vector<LocalRun::Item> items = LocalRun().run(batch);
-    lock.lock();
-    if (items.front().is_error)
-        break_pool("the " + set_up_name() + " threw " + text_of(decoder_of(items.front().bytes)()));
+    std::string failure;
+    if (set_up_) {
+        const Batch batch = internal_batch(set_up_);
+        is_starting_ = true;
+        local_starter_ = std::this_thread::get_id();
+        lock.unlock();
+        try {
+            const std::vector<LocalRun::Item> items = LocalRun().run(batch);
+            if (items.front().is_error) failure = text_of(decoder_of(items.front().bytes)());
+        } catch (...) { failure = current_exception_text(); }
+        lock.lock();
+        is_starting_ = false;
+        local_starter_ = {};
+    }
+    if (state_ == State::idle) state_ = State::running;
+    if (!failure.empty()) break_pool("the " + set_up_name() + " threw " + failure);
+    tell_changed();
     require_open();
 }
 
@@ -226,7 +235,7 @@ void PoolEngine::fail_everything(const ErrorMaker& error) {
 void PoolEngine::close() {
     if (!is_ours()) require_ours();
     std::unique_lock lock(mutex_);
-    while (is_starting_) sleep_until_changed(lock);
+    while (is_starting_elsewhere()) sleep_until_changed(lock);
     if (state_ != State::idle && state_ != State::running) return;
     const bool was_running = state_ == State::running;
     state_ = State::closing;
@@ -236,7 +245,7 @@ void PoolEngine::close() {
 void PoolEngine::terminate() {
     require_ours();
     std::unique_lock lock(mutex_);
-    while (is_starting_) sleep_until_changed(lock);
+    while (is_starting_elsewhere()) sleep_until_changed(lock);
     if (state_ != State::terminated) {
         if (state_ != State::broken) state_ = State::terminated;
         fail_everything(maker_of(ClosedError("multiproc: the pool was terminated before the task had a result")));

@@ -177,6 +177,7 @@ private:
     bool all_done() const noexcept {
         return outstanding_ == 0 && open_inputs_ == 0 && (open_streams_ == 0 || is_joining_);
     }
+    bool is_starting_elsewhere() const noexcept { return is_starting_ && local_starter_ != std::this_thread::get_id(); }
     void drain_callbacks(std::unique_lock<std::mutex>& lock);
     // Waiting for `changed_`, and telling those who do.
     bool sleep_until_changed(std::unique_lock<std::mutex>& lock, os::Deadline deadline = os::never);
@@ -192,10 +193,11 @@ private:
     CallRef new_call(const KnownTask& task, const CallOptions* options);
     template <class Queue>
     CallRef submit_call(const TaskTarget& target, const CallOptions* options, Queue queue);
-    void after_submission(std::unique_lock<std::mutex>& lock);
+    void after_submission();
     bool is_on_demand() const noexcept { return settings_.idle_timeout.count() != 0; }
     bool is_local() const noexcept { return settings_.workers == 0; }
-    void run_here(std::unique_lock<std::mutex>& lock);
+    void run_here(std::unique_lock<std::mutex>& lock, CallState& call);
+    void run_part_here(std::unique_lock<std::mutex>& lock, const Batch& part);
     void forget_items(std::uint64_t count) noexcept { outstanding_ -= std::min(count, outstanding_); }
 
     // pool_pump.cpp: moving tasks and results
@@ -296,6 +298,7 @@ private:
     std::mutex mutex_;
     State state_ = State::idle;
     bool is_starting_ = false;
+    std::thread::id local_starter_;  // who runs the initializer of a pool without workers, which may use the pool
     std::string broken_text_;
     std::condition_variable changed_;  // a call is done, the waiter's place is free, the state changed
     std::size_t sleepers_ = 0;         // threads that wait for it...

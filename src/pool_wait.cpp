@@ -33,8 +33,8 @@ template <class Done>
 bool PoolEngine::wait_until(std::unique_lock<std::mutex>& lock, os::Deadline deadline, DoorbellPage::Mode mode,
                             Done done) {
     while (!done()) {
-        if (waiter_present_) {
-            // Another thread looks at the rings, for us too.
+        if (waiter_present_ || is_local()) {
+            // Another thread looks at the rings, for us too; or there are none, and another thread runs the tasks.
             ++candidates_;
             const bool in_time = sleep_until_changed(lock, deadline);
             --candidates_;
