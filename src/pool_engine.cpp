@@ -37,7 +37,9 @@ void PoolEngine::release() noexcept {
 }
 
 void PoolEngine::recycle(CallState* call) noexcept {
-    calls_.recycle(call);
+    std::unique_ptr<CallDetails> details = calls_.recycle(call);
+    // The pool's mutex may be held here.
+    if (details && details->has_user_code() && is_ours()) callbacks_->post(std::move(details));
     release();
 }
 

@@ -190,7 +190,9 @@ private:
                                 std::size_t item_size, std::size_t attachments, bool alone);
     std::shared_ptr<ItemBlock> new_shared_block(std::size_t needed, bool alone);
     void reuse(std::shared_ptr<ItemBlock> block) noexcept;
-    CallRef new_call(const KnownTask& task, const CallOptions* options);
+    static std::unique_ptr<CallDetails> details_for(const CallOptions* options);
+    CallRef new_call(const KnownTask& task, std::unique_ptr<CallDetails>& details);
+    void note_choices(CallState& call) noexcept;
     template <class Queue>
     CallRef submit_call(const TaskTarget& target, const CallOptions* options, Queue queue);
     void after_submission();
@@ -220,9 +222,9 @@ private:
     void call_progressed(CallState& call);
     void call_done(CallState& call);
     void report_progress(CallState& call);
+    void report(CallState& call);
     static Progress progress_of(const CallDetails& details);
     CallbackThread& callbacks();
-    void post(Continuation continuation);
     bool take_back_call(Worker& worker, const CallState& call);
     void drop_call(Worker& worker, const CallState& call);
     bool condemn(Worker& worker);

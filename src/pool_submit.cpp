@@ -42,7 +42,18 @@ const PoolEngine::KnownTask& PoolEngine::know(const TaskTarget& target) {
     return last_task_;
 }
 
-CallRef PoolEngine::new_call(const KnownTask& task, const CallOptions* options) {
+// Copied before the mutex is taken: copying what the user gave is the user's code.
+std::unique_ptr<CallDetails> PoolEngine::details_for(const CallOptions* options) {
+    if (options == nullptr || !has_choices(*options)) return nullptr;
+    auto details = std::make_unique<CallDetails>();
+    details->options = *options;
+    return details;
+}
+
+// Takes the details, if there are any. If it throws they are left to the caller, who destroys them without the mutex.
+CallRef PoolEngine::new_call(const KnownTask& task, std::unique_ptr<CallDetails>& details) {
+    // They need that thread at the latest when they are destroyed. Made now, where its failure can be told.
+    if (details && details->has_user_code()) callbacks();
     CallRef call(calls_.allocate(*this, *task.ref));
     // A call counts as a user of the engine. Bought by the dozen, since each purchase is a locked instruction.
     if (prepaid_references_ == 0) {
@@ -50,15 +61,20 @@ CallRef PoolEngine::new_call(const KnownTask& task, const CallOptions* options) 
         prepaid_references_ = references_bought;
     }
     --prepaid_references_;
-    if (options != nullptr && has_choices(*options)) {
-        call->need_details().options = *options;
-        if (options->timeout.count() != 0) ++watched_;
-        if (options->on_progress) {
-            callbacks();  // made now, where its failure can be told
-            ++interest_;
-        }
-    }
+    if (details) call->set_details(std::move(details));
     return call;
+}
+
+// Once nothing can fail any more: the call will be done some day, and this taken back.
+void PoolEngine::note_choices(CallState& call) noexcept {
+    CallDetails* const details = call.details();
+    if (details == nullptr) return;
+    if (details->options.timeout.count() != 0) ++watched_;
+    // Also if nobody waits for it: what the user gave is to be destroyed when the call is done.
+    if (details->has_user_code()) {
+        ++details->interest;
+        ++interest_;
+    }
 }
 
 // Where the next single task goes: the block that waits last, if it is of the same kind and has room, or a new one.
@@ -110,11 +126,13 @@ void PoolEngine::reuse(std::shared_ptr<ItemBlock> block) noexcept {
 template <class Queue>
 CallRef PoolEngine::submit_call(const TaskTarget& target, const CallOptions* options, Queue queue) {
     require_ours();
+    std::unique_ptr<CallDetails> details = details_for(options);
     std::unique_lock lock(mutex_);
     open_for_work(lock);
     const KnownTask& task = know(target);
-    CallRef call = new_call(task, options);
+    CallRef call = new_call(task, details);
     queue(task, call);
+    note_choices(*call);
     ++outstanding_;
     if (is_local()) {
         run_here(lock, *call);
@@ -221,13 +239,14 @@ void PoolEngine::run_part_here(std::unique_lock<std::mutex>& lock, const Batch& 
 
 CallRef PoolEngine::begin_map(const TaskTarget& target, const CallOptions& options, ResultSink sink) {
     require_ours();
+    auto details = std::make_unique<CallDetails>();
+    details->options = options;
+    details->is_map = true;
+    details->sink = std::move(sink);
     std::unique_lock lock(mutex_);
     open_for_work(lock);
-    CallRef call = new_call(know(target), &options);
-    CallDetails& details = call->need_details();
-    details.options = options;
-    details.is_map = true;
-    details.sink = std::move(sink);
+    CallRef call = new_call(know(target), details);
+    note_choices(*call);
     ++open_inputs_;
     return call;
 }
