@@ -66,7 +66,6 @@ void CallState::add_results(std::uint64_t first, ResultMessage& message) {
         return;
     }
     CallDetails& details = need_details();
-    details.finished += message.count;
     if (details.sink && first == details.sunk && !message.segment && !is_done()) {
         details.sink(message.bytes(), message.count);
         details.sunk += message.count;
@@ -74,13 +73,16 @@ void CallState::add_results(std::uint64_t first, ResultMessage& message) {
     } else {
         ResultPart part(message);
         part.first = first;
-        if (is_done()) return;
-        if (details.is_stream) {
+        if (is_done()) {
+            // Nobody wants it any more.
+        } else if (details.is_stream) {
             details.arrived.push_back({std::move(part), {}});
         } else {
             details.parts.push_back(std::move(part));
         }
     }
+    // Last: if there is no memory for them, they are not there, and the call must not end as if they were.
+    details.finished += message.count;
     settle();
 }
 
@@ -153,11 +155,13 @@ CallState* CallSlab::allocate(PoolEngine& engine, const TaskRef& task) {
     return ::new (cell->place) CallState(engine, task);
 }
 
-void CallSlab::recycle(CallState* call) noexcept {
+std::unique_ptr<CallDetails> CallSlab::recycle(CallState* call) noexcept {
+    std::unique_ptr<CallDetails> details = std::move(call->details_);
     call->~CallState();
     auto* const cell = reinterpret_cast<Cell*>(call);
     cell->next = returned_.load(std::memory_order_relaxed);
     while (!returned_.compare_exchange_weak(cell->next, cell, std::memory_order_release, std::memory_order_relaxed)) {}
+    return details;
 }
 
 }  // namespace multiproc::detail

@@ -14,6 +14,7 @@
 
 #include <multiproc/detail/pool_client.hpp>
 
+#include "callback_thread.hpp"
 #include "completion_queue.hpp"
 #include "result_record.hpp"
 #include "segment_cache.hpp"
@@ -76,8 +77,8 @@ struct Listener {
     std::size_t index = 0;  // of the call, there
 };
 
-// What a small single task has no need of.
-struct CallDetails {
+// What a small single task has no need of. A job of the callback thread, because what the user gave is destroyed there.
+struct CallDetails final : CallbackThread::Job {
     CallOptions options;
     bool is_map = false;
     bool is_internal = false;            // a pool's initializer or finalizer
@@ -98,9 +99,12 @@ struct CallDetails {
     std::uint64_t error_index = 0;
     os::Clock::time_point begun = os::Clock::now();
     bool is_reporting = false;  // a report of progress is on its way
-    std::vector<Continuation> continuations;
+    CallbackThread::Jobs continuations;
     std::vector<Listener> listeners;
-    bool is_announced = false;  // its end was told to all these
+    std::size_t interest = 0;   // how many of these there are, and reports of progress
+    bool is_announced = false;  // its end was told to all of them
+
+    bool has_user_code() const noexcept { return options.executor || options.on_progress || !continuations.is_empty(); }
 };
 
 class CallState {
@@ -125,6 +129,8 @@ public:
         if (!details_) details_ = std::make_unique<CallDetails>();
         return *details_;
     }
+    // Of a call that nobody else knows yet.
+    void set_details(std::unique_ptr<CallDetails> details) noexcept { details_ = std::move(details); }
     bool is_internal() const noexcept { return details_ && details_->is_internal; }
     bool is_map() const noexcept { return details_ && details_->is_map; }
     const CallOptions& options() const noexcept;
@@ -205,7 +211,8 @@ public:
     CallSlab& operator=(const CallSlab&) = delete;
 
     CallState* allocate(PoolEngine& engine, const TaskRef& task);
-    void recycle(CallState* call) noexcept;
+    // Its details are the caller's, who knows where to destroy them.
+    std::unique_ptr<CallDetails> recycle(CallState* call) noexcept;
 
 private:
     union Cell {

@@ -1,5 +1,6 @@
 // What can be done with a call that runs: be told of its end, cancel it, end it when its time is over.
 #include <algorithm>
+#include <new>
 
 #include <multiproc/errors.hpp>
 
@@ -19,6 +20,21 @@ bool involves(const ItemBlock& block, const Batch& batch, std::uint32_t received
     return false;
 }
 
+// What a user wants to be told about a call.
+struct Callback final : CallbackThread::Job {
+    Callback(CallRef about, Continuation what) : call(std::move(about)), continuation(std::move(what)) {}
+    void run() override {
+        const Executor& executor = continuation.executor ? continuation.executor : call->options().executor;
+        if (executor) {
+            executor(std::move(continuation.run));
+        } else {
+            continuation.run();
+        }
+    }
+    CallRef call;
+    Continuation continuation;
+};
+
 }  // namespace
 
 CallbackThread& PoolEngine::callbacks() {
@@ -26,22 +42,17 @@ CallbackThread& PoolEngine::callbacks() {
     return *callbacks_;
 }
 
-void PoolEngine::post(Continuation continuation) {
-    if (!continuation.executor) return callbacks().post(std::move(continuation.run));
-    callbacks().post(
-        [executor = std::move(continuation.executor), run = std::move(continuation.run)] { executor(run); });
-}
-
 void PoolEngine::then(CallState& call, Continuation continuation) {
     require_ours();
+    call.retain();
+    // Declared before the lock, so that what the user gave is destroyed without it.
+    std::unique_ptr<CallbackThread::Job> job = std::make_unique<Callback>(CallRef(&call), std::move(continuation));
     const std::lock_guard lock(mutex_);
-    if (!continuation.executor) continuation.executor = call.options().executor;
-    if (call.is_done()) {
-        post(std::move(continuation));
-        return;
-    }
-    callbacks();  // made now, where its failure can be told
-    call.need_details().continuations.push_back(std::move(continuation));
+    CallbackThread& thread = callbacks();  // made now, where its failure can be told
+    if (call.is_done()) return thread.post(std::move(job));
+    CallDetails& details = call.need_details();
+    details.continuations.push(std::move(job));
+    ++details.interest;
     ++interest_;
     brief_service();
 }
@@ -53,7 +64,9 @@ void PoolEngine::listen(CallState& call, Listener listener) {
         listener.queue->push(listener.index);
         return;
     }
-    call.need_details().listeners.push_back(std::move(listener));
+    CallDetails& details = call.need_details();
+    details.listeners.push_back(std::move(listener));
+    ++details.interest;
     ++interest_;
     brief_service();
 }
@@ -61,9 +74,12 @@ void PoolEngine::listen(CallState& call, Listener listener) {
 void PoolEngine::ignore(CallState& call, const CompletionQueue& queue) noexcept {
     if (!is_ours()) return;
     const std::lock_guard lock(mutex_);
-    if (call.details() == nullptr) return;
-    interest_ -= std::erase_if(call.details()->listeners,
-                               [&](const Listener& listener) { return listener.queue.get() == &queue; });
+    CallDetails* const details = call.details();
+    if (details == nullptr) return;
+    const std::size_t gone =
+        std::erase_if(details->listeners, [&](const Listener& listener) { return listener.queue.get() == &queue; });
+    details->interest -= gone;
+    interest_ -= gone;
 }
 
 // Also for calls that were cancelled or failed before, at each result that comes for them nevertheless.
@@ -72,15 +88,11 @@ void PoolEngine::call_done(CallState& call) {
     CallDetails* const details = call.details();
     if (details == nullptr || std::exchange(details->is_announced, true)) return;
     if (details->options.timeout.count() != 0 && watched_ != 0) --watched_;
-    if (details->options.on_progress) {
-        --interest_;
-        report_progress(call);
-    }
-    interest_ -= details->continuations.size() + details->listeners.size();
-    for (Continuation& continuation : details->continuations) post(std::move(continuation));
+    interest_ -= std::exchange(details->interest, 0);
+    while (!details->continuations.is_empty()) callbacks_->post(details->continuations.pop());
     for (const Listener& listener : details->listeners) listener.queue->push(listener.index);
-    details->continuations.clear();
     details->listeners.clear();
+    if (details->options.on_progress) report_progress(call);  // last, as it may throw
 }
 
 void PoolEngine::call_progressed(CallState& call) {
@@ -94,29 +106,35 @@ void PoolEngine::call_progressed(CallState& call) {
 void PoolEngine::report_progress(CallState& call) {
     CallDetails& details = *call.details();
     if (!details.options.on_progress || details.is_reporting) return;
-    details.is_reporting = true;
     call.retain();
-    post({[this, ref = CallRef(&call)] {
-              CallDetails& now = *ref->details();
-              Progress progress;
-              {
-                  const std::lock_guard lock(mutex_);
-                  progress = progress_of(now);
-              }
-              std::exception_ptr thrown;
-              try {
-                  now.options.on_progress(progress);
-              } catch (...) { thrown = std::current_exception(); }
-              {
-                  const std::lock_guard lock(mutex_);
-                  now.is_reporting = false;
-                  const Progress later = progress_of(now);
-                  if (later.done != progress.done || later.total != progress.total) report_progress(*ref);
-                  if (!now.is_reporting) tell_changed();
-              }
-              if (thrown) std::rethrow_exception(thrown);
-          },
-          details.options.executor});
+    auto job = std::make_unique<Callback>(CallRef(&call), Continuation{});
+    call.retain();
+    job->continuation.run = [this, ref = CallRef(&call)] { report(*ref); };
+    details.is_reporting = true;
+    callbacks_->post(std::move(job));
+}
+
+void PoolEngine::report(CallState& call) {
+    CallDetails& details = *call.details();
+    Progress progress;
+    {
+        const std::lock_guard lock(mutex_);
+        progress = progress_of(details);
+    }
+    std::exception_ptr thrown;
+    try {
+        details.options.on_progress(progress);
+    } catch (...) { thrown = std::current_exception(); }
+    {
+        const std::lock_guard lock(mutex_);
+        details.is_reporting = false;
+        const Progress later = progress_of(details);
+        try {
+            if (later.done != progress.done || later.total != progress.total) report_progress(call);
+        } catch (const std::bad_alloc&) { thrown = std::current_exception(); }
+        if (!details.is_reporting) tell_changed();
+    }
+    if (thrown) std::rethrow_exception(thrown);
 }
 
 void PoolEngine::await_reports(CallState& call) noexcept {

@@ -37,7 +37,9 @@ void PoolEngine::release() noexcept {
 }
 
 void PoolEngine::recycle(CallState* call) noexcept {
-    calls_.recycle(call);
+    std::unique_ptr<CallDetails> details = calls_.recycle(call);
+    // The pool's mutex may be held here.
+    if (details && details->has_user_code() && is_ours()) callbacks_->post(std::move(details));
     release();
 }
 
@@ -87,9 +89,9 @@ void PoolEngine::start() {
 
 // Starts all workers, or none. The mutex is not held meanwhile; other threads wait for the outcome.
 void PoolEngine::start_locked(std::unique_lock<std::mutex>& lock) {
-    while (state_ == State::idle && is_starting_) sleep_until_changed(lock);
+    while (state_ == State::idle && is_starting_elsewhere()) sleep_until_changed(lock);
     require_open();
-    if (state_ != State::idle) return;
+    if (state_ != State::idle || is_starting_) return;
     if (is_local()) return start_local(lock);
     require_reentry();
     is_starting_ = true;
@@ -100,8 +102,7 @@ void PoolEngine::start_locked(std::unique_lock<std::mutex>& lock) {
     try {
         make_doorbell();
         // Refused now rather than with workers at hand.
-        make_set_up();
-        if (settings_.finalizer) refer(settings_.finalizer.target);
+        make_internal_calls();
         const std::size_t first = is_on_demand() ? 1 : size_.load();
         while (started.size() < first) started.push_back(start_worker());
         service_ = std::thread([this] { serve(); });
@@ -128,17 +129,26 @@ void PoolEngine::start_locked(std::unique_lock<std::mutex>& lock) {
     require_open();
 }
 
-// Without workers: this process is initialised like one.
+// Without workers: this process is initialised like one, while other threads wait with their tasks.
 void PoolEngine::start_local(std::unique_lock<std::mutex>& lock) {
-    make_set_up();
-    state_ = State::running;
-    if (!set_up_) return;
-    const Batch batch = internal_batch(set_up_);
-    lock.unlock();
-    const std::vector<LocalRun::Item> items = LocalRun().run(batch);
-    lock.lock();
-    if (items.front().is_error)
-        break_pool("the " + set_up_name() + " threw " + text_of(decoder_of(items.front().bytes)()));
+    make_internal_calls();
+    std::string failure;
+    if (set_up_) {
+        const Batch batch = internal_batch(set_up_);
+        is_starting_ = true;
+        local_starter_ = std::this_thread::get_id();
+        lock.unlock();
+        try {
+            const std::vector<LocalRun::Item> items = LocalRun().run(batch);
+            if (items.front().is_error) failure = text_of(decoder_of(items.front().bytes)());
+        } catch (...) { failure = current_exception_text(); }
+        lock.lock();
+        is_starting_ = false;
+        local_starter_ = {};
+    }
+    if (state_ == State::idle) state_ = State::running;
+    if (!failure.empty()) break_pool("the " + set_up_name() + " threw " + failure);
+    tell_changed();
     require_open();
 }
 
@@ -167,13 +177,23 @@ void PoolEngine::resize(std::size_t workers) {
 }
 
 // Throws BootstrapError for calls that other processes cannot find.
-void PoolEngine::make_set_up() {
-    set_up_ = settings_.initializer;
+void PoolEngine::make_internal_calls() {
     if (settings_.preload) {
         preload_ = encode_preload(settings_.preload);
-        set_up_ = with_preload(preload_, settings_.initializer);
+        set_up_ = internal_call(with_preload(preload_, settings_.initializer));
+    } else {
+        set_up_ = internal_call(settings_.initializer);
     }
-    if (set_up_) refer(set_up_.target);
+    finalizer_ = internal_call(settings_.finalizer);
+}
+
+PoolEngine::InternalCall PoolEngine::internal_call(StoredCall call) {
+    InternalCall internal;
+    if (!call) return internal;
+    refer(call.target);
+    if (call.bytes.size() > inline_limit) internal.lease = SegmentSource::keep(call.bytes);
+    internal.call = std::move(call);
+    return internal;
 }
 
 std::string PoolEngine::set_up_name() const {
@@ -217,7 +237,7 @@ void PoolEngine::fail_everything(const ErrorMaker& error) {
 void PoolEngine::close() {
     if (!is_ours()) require_ours();
     std::unique_lock lock(mutex_);
-    while (is_starting_) sleep_until_changed(lock);
+    while (is_starting_elsewhere()) sleep_until_changed(lock);
     if (state_ != State::idle && state_ != State::running) return;
     const bool was_running = state_ == State::running;
     state_ = State::closing;
@@ -227,7 +247,7 @@ void PoolEngine::close() {
 void PoolEngine::terminate() {
     require_ours();
     std::unique_lock lock(mutex_);
-    while (is_starting_) sleep_until_changed(lock);
+    while (is_starting_elsewhere()) sleep_until_changed(lock);
     if (state_ != State::terminated) {
         if (state_ != State::broken) state_ = State::terminated;
         fail_everything(maker_of(ClosedError("multiproc: the pool was terminated before the task had a result")));

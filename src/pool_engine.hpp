@@ -128,6 +128,10 @@ private:
         WorkerStats tally;
         os::Clock::time_point started;
         os::Clock::time_point idle_since;  // if workers start on demand
+        Batch set_up;                      // what it runs first, until that is in its ring
+        std::string refusal;               // why what it runs first or last could not be sent...
+        os::Clock::time_point late_since;  // ... since when its ring has not moved for that reason...
+        std::uint64_t late_position = 0;   // ... from here
         std::uint64_t assigned = 0;        // items ever
         bool is_initialised = false;
         bool is_stopping = false;        // gets no more tasks...
@@ -140,7 +144,20 @@ private:
         std::uint64_t seen_running = 0;  // ... this one...
         std::uint32_t seen_item = 0;     // ... and was at this item of it
 
-        bool is_usable() const noexcept { return !is_stopping && !is_broken && !is_condemned && !child->has_exited(); }
+        bool is_prepared() const noexcept { return set_up.block == nullptr; }
+        bool is_staying() const noexcept { return !is_stopping && !is_broken && !is_condemned && !child->has_exited(); }
+        bool is_usable() const noexcept { return is_prepared() && is_staying(); }
+        // Something it is to run first or last could not be sent to it, or the word to leave.
+        bool is_late() const noexcept {
+            if (is_broken || is_condemned || child->has_exited()) return false;
+            return is_stopping ? !is_told_to_stop : !is_prepared();
+        }
+    };
+    // What workers run at their begin or end. Too large for a ring, it is in a segment.
+    struct InternalCall {
+        StoredCall call;
+        SegmentLease lease;
+        explicit operator bool() const noexcept { return static_cast<bool>(call); }
     };
 
     // pool_engine.cpp
@@ -149,7 +166,8 @@ private:
     void start_locked(std::unique_lock<std::mutex>& lock);
     void start_local(std::unique_lock<std::mutex>& lock);
     void make_doorbell();
-    void make_set_up();
+    void make_internal_calls();
+    static InternalCall internal_call(StoredCall call);
     std::string set_up_name() const;
     void await_exits();
     void fail_everything(const ErrorMaker& error);
@@ -159,6 +177,7 @@ private:
     bool all_done() const noexcept {
         return outstanding_ == 0 && open_inputs_ == 0 && (open_streams_ == 0 || is_joining_);
     }
+    bool is_starting_elsewhere() const noexcept { return is_starting_ && local_starter_ != std::this_thread::get_id(); }
     void drain_callbacks(std::unique_lock<std::mutex>& lock);
     // Waiting for `changed_`, and telling those who do.
     bool sleep_until_changed(std::unique_lock<std::mutex>& lock, os::Deadline deadline = os::never);
@@ -171,13 +190,16 @@ private:
                                 std::size_t item_size, std::size_t attachments, bool alone);
     std::shared_ptr<ItemBlock> new_shared_block(std::size_t needed, bool alone);
     void reuse(std::shared_ptr<ItemBlock> block) noexcept;
-    CallRef new_call(const KnownTask& task, const CallOptions* options);
+    static std::unique_ptr<CallDetails> details_for(const CallOptions* options);
+    CallRef new_call(const KnownTask& task, std::unique_ptr<CallDetails>& details);
+    void note_choices(CallState& call) noexcept;
     template <class Queue>
     CallRef submit_call(const TaskTarget& target, const CallOptions* options, Queue queue);
-    void after_submission(std::unique_lock<std::mutex>& lock);
+    void after_submission();
     bool is_on_demand() const noexcept { return settings_.idle_timeout.count() != 0; }
     bool is_local() const noexcept { return settings_.workers == 0; }
-    void run_here(std::unique_lock<std::mutex>& lock);
+    void run_here(std::unique_lock<std::mutex>& lock, CallState& call);
+    void run_part_here(std::unique_lock<std::mutex>& lock, const Batch& part);
     void forget_items(std::uint64_t count) noexcept { outstanding_ -= std::min(count, outstanding_); }
 
     // pool_pump.cpp: moving tasks and results
@@ -200,9 +222,9 @@ private:
     void call_progressed(CallState& call);
     void call_done(CallState& call);
     void report_progress(CallState& call);
+    void report(CallState& call);
     static Progress progress_of(const CallDetails& details);
     CallbackThread& callbacks();
-    void post(Continuation continuation);
     bool take_back_call(Worker& worker, const CallState& call);
     void drop_call(Worker& worker, const CallState& call);
     bool condemn(Worker& worker);
@@ -240,7 +262,11 @@ private:
     // pool_workers.cpp: starting and losing workers
     std::unique_ptr<Worker> start_worker();
     void install(std::unique_ptr<Worker> worker);
-    Batch internal_batch(const StoredCall& stored);
+    Batch internal_batch(const InternalCall& internal);
+    void prepare(Worker& worker);
+    void send_what_is_late();
+    void note_late(Worker& worker, const std::string& what);
+    os::Deadline check_late() const noexcept;
     void on_child_exit(std::uint64_t serial) noexcept;
     void handle_exits();
     void bury(Worker& worker);
@@ -260,7 +286,8 @@ private:
     std::atomic<std::uint64_t> references_{1};
     const PoolSettings settings_;
     // What a worker runs first, and what of it the fork server is to run. Made at the start, constant then.
-    StoredCall set_up_;
+    InternalCall set_up_;
+    InternalCall finalizer_;
     std::string preload_;
     std::atomic<std::size_t> size_{0};  // workers wanted
     std::uint32_t owner_;
@@ -273,6 +300,7 @@ private:
     std::mutex mutex_;
     State state_ = State::idle;
     bool is_starting_ = false;
+    std::thread::id local_starter_;  // who runs the initializer of a pool without workers, which may use the pool
     std::string broken_text_;
     std::condition_variable changed_;  // a call is done, the waiter's place is free, the state changed
     std::size_t sleepers_ = 0;         // threads that wait for it...
@@ -310,6 +338,7 @@ private:
     bool may_be_idle_ = true;                 // some worker may have nothing to do
     bool wants_workers_ = false;              // some are missing and tasks are waiting; the service thread was told
     bool imbalance_ = false;                  // see watch_imbalance
+    bool has_late_ = false;                   // some worker could not be sent what it runs first or last, or to leave
     std::uint64_t outstanding_ = 0;           // items submitted and not finished
     std::uint64_t watched_ = 0;               // calls with a timeout that are not done
     std::unique_ptr<CallbackThread> callbacks_;

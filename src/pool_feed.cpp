@@ -175,8 +175,9 @@ bool PoolEngine::dispatch(Worker& worker, Batch& batch) {
     std::optional<std::uint64_t> position;
     try {
         position = worker.child->send(message);
-    } catch (const std::system_error&) {
+    } catch (const std::system_error& error) {
         // It has ended, which will be known in a moment; or no more handles can be on their way to it for now.
+        if (internal) worker.refusal = error.what();
     }
     if (!position) return false;
 

@@ -23,15 +23,14 @@ void PoolEngine::move_tasks_and_results() {
     detach_unused_blocks();
     feed();
     if (state_ == State::closing) retire_idle();
-    for (const auto& worker : workers_)
-        if (worker->is_stopping && !worker->is_told_to_stop) retire(*worker);  // its ring was full before
+    send_what_is_late();
 }
 
 // Workers keep the shared blocks they were sent; what nobody here uses any more they let go of.
 void PoolEngine::detach_unused_blocks() {
     if (!block_signal_->take()) return;
     for (const auto& worker : workers_)
-        if (worker->is_usable()) worker->child->send_detached();
+        if (worker->is_staying()) worker->child->send_detached();
 }
 
 bool PoolEngine::has_news() {

@@ -2,9 +2,12 @@
 #include <algorithm>
 #include <cstring>
 #include <iterator>
+#include <new>
+#include <stdexcept>
 
 #include <multiproc/errors.hpp>
 
+#include "error_text.hpp"
 #include "local_run.hpp"
 #include "pool_engine.hpp"
 
@@ -39,7 +42,18 @@ const PoolEngine::KnownTask& PoolEngine::know(const TaskTarget& target) {
     return last_task_;
 }
 
-CallRef PoolEngine::new_call(const KnownTask& task, const CallOptions* options) {
+// Copied before the mutex is taken: copying what the user gave is the user's code.
+std::unique_ptr<CallDetails> PoolEngine::details_for(const CallOptions* options) {
+    if (options == nullptr || !has_choices(*options)) return nullptr;
+    auto details = std::make_unique<CallDetails>();
+    details->options = *options;
+    return details;
+}
+
+// Takes the details, if there are any. If it throws they are left to the caller, who destroys them without the mutex.
+CallRef PoolEngine::new_call(const KnownTask& task, std::unique_ptr<CallDetails>& details) {
+    // They need that thread at the latest when they are destroyed. Made now, where its failure can be told.
+    if (details && details->has_user_code()) callbacks();
     CallRef call(calls_.allocate(*this, *task.ref));
     // A call counts as a user of the engine. Bought by the dozen, since each purchase is a locked instruction.
     if (prepaid_references_ == 0) {
@@ -47,15 +61,20 @@ CallRef PoolEngine::new_call(const KnownTask& task, const CallOptions* options) 
         prepaid_references_ = references_bought;
     }
     --prepaid_references_;
-    if (options != nullptr && has_choices(*options)) {
-        call->need_details().options = *options;
-        if (options->timeout.count() != 0) ++watched_;
-        if (options->on_progress) {
-            callbacks();  // made now, where its failure can be told
-            ++interest_;
-        }
-    }
+    if (details) call->set_details(std::move(details));
     return call;
+}
+
+// Once nothing can fail any more: the call will be done some day, and this taken back.
+void PoolEngine::note_choices(CallState& call) noexcept {
+    CallDetails* const details = call.details();
+    if (details == nullptr) return;
+    if (details->options.timeout.count() != 0) ++watched_;
+    // Also if nobody waits for it: what the user gave is to be destroyed when the call is done.
+    if (details->has_user_code()) {
+        ++details->interest;
+        ++interest_;
+    }
 }
 
 // Where the next single task goes: the block that waits last, if it is of the same kind and has room, or a new one.
@@ -107,13 +126,19 @@ void PoolEngine::reuse(std::shared_ptr<ItemBlock> block) noexcept {
 template <class Queue>
 CallRef PoolEngine::submit_call(const TaskTarget& target, const CallOptions* options, Queue queue) {
     require_ours();
+    std::unique_ptr<CallDetails> details = details_for(options);
     std::unique_lock lock(mutex_);
     open_for_work(lock);
     const KnownTask& task = know(target);
-    CallRef call = new_call(task, options);
+    CallRef call = new_call(task, details);
     queue(task, call);
+    note_choices(*call);
     ++outstanding_;
-    after_submission(lock);
+    if (is_local()) {
+        run_here(lock, *call);
+    } else {
+        after_submission();
+    }
     return call;
 }
 
@@ -121,8 +146,9 @@ CallRef PoolEngine::submit_single(const TaskTarget& target, ItemShape shape, std
                                   std::size_t prefix, std::span<Attachment> attachments, const CallOptions* options) {
     return submit_call(target, options, [&](const KnownTask& task, const CallRef& call) {
         const std::span<const std::byte> item = message.subspan(prefix);
-        // What has options of its own is sent, watched and repeated by itself.
-        const bool alone = call->details() != nullptr;
+        // What has options of its own is sent, watched and repeated by itself; and each thread of a pool without workers
+        // runs its own.
+        const bool alone = call->details() != nullptr || is_local();
         ItemBlock& block = block_for_single(task, shape, message.first(prefix), item.size(), attachments.size(), alone);
         block.add_single(call);
         if (!item.empty()) std::memcpy(block.bytes.get() + block.size, item.data(), item.size());
@@ -152,8 +178,7 @@ CallRef PoolEngine::submit_single(const TaskTarget& target, ItemShape shape, Seg
 
 // A worker without work gets what waits at once. Else small tasks may gather for a moment, so that many of them travel
 // as one message; who takes results on the way, or the service thread when a worker runs low, sends them on.
-void PoolEngine::after_submission(std::unique_lock<std::mutex>& lock) {
-    if (is_local()) return run_here(lock);
+void PoolEngine::after_submission() {
     if (++pending_items_ >= singles_per_look) {
         pending_items_ = 0;
         pump();
@@ -163,46 +188,65 @@ void PoolEngine::after_submission(std::unique_lock<std::mutex>& lock) {
     brief_service();
 }
 
-// A pool without workers: everything runs at once, in the thread that submits it.
-void PoolEngine::run_here(std::unique_lock<std::mutex>& lock) {
-    while (!pending_.empty()) {
-        Batch batch = std::move(pending_.front());
-        pending_.pop_front();
-        if (skip_finished(batch)) continue;
-        Batch part = batch.block->call ? batch.take(1, batch.block->next(batch.offset)) : batch;
-        if (batch.count != 0 && batch.block->call) pending_.push_front(std::move(batch));
-        lock.unlock();
-        const std::vector<LocalRun::Item> items = LocalRun().run(part);
-        lock.lock();
-        for (std::uint32_t i = 0; i < part.count; ++i) {
-            const LocalRun::Item& item = items[i];
-            CallState& call = part.block->call_of(part.first + i);
-            if (item.is_error) {
-                call.add_error(part.first + i, decoder_of(item.bytes));
-            } else {
-                ResultMessage message;
-                message.count = 1;
-                message.data = item.bytes.data();
-                message.size = item.bytes.size();
-                message.blocks = item.blocks;
-                call.add_results(part.first + i, message);
-            }
-            ++past_.tasks;
-            past_.failures += item.is_error ? 1 : 0;
-            account(*part.block, part.first + i, 1);
+// A pool without workers: everything runs at once, in the thread that submits it. Other threads' calls may be in the
+// queue too: each runs its own, or nobody could say in which thread a task runs, and a thread would return from a
+// submission while another one is still at it.
+void PoolEngine::run_here(std::unique_lock<std::mutex>& lock, CallState& call) {
+    for (;;) {
+        const auto found = std::ranges::find_if(
+            pending_, [&](const Batch& batch) { return &batch.block->call_of(batch.first) == &call; });
+        if (found == pending_.end()) return;
+        if (skip_finished(*found)) {
+            pending_.erase(found);
+            continue;
         }
+        const Batch part = found->take(1, found->block->next(found->offset));
+        if (found->count == 0) pending_.erase(found);
+        run_part_here(lock, part);
     }
+}
+
+// Runs one item. That it could not be run is its result, too.
+void PoolEngine::run_part_here(std::unique_lock<std::mutex>& lock, const Batch& part) {
+    CallState& call = part.block->call_of(part.first);
+    lock.unlock();
+    std::vector<LocalRun::Item> items;
+    ErrorMaker failure;
+    try {
+        items = LocalRun().run(part);
+    } catch (const std::bad_alloc& error) { failure = maker_of(error); } catch (...) {
+        failure = maker_of(std::runtime_error(current_exception_text()));
+    }
+    lock.lock();
+    try {
+        if (failure) {
+            call.add_error(part.first, failure);
+        } else if (items.front().is_error) {
+            call.add_error(part.first, decoder_of(std::move(items.front().bytes)));
+        } else {
+            ResultMessage message;
+            message.count = 1;
+            message.data = items.front().bytes.data();
+            message.size = items.front().bytes.size();
+            message.blocks = std::move(items.front().blocks);
+            call.add_results(part.first, message);
+        }
+    } catch (const std::bad_alloc& error) { call.fail(maker_of(error)); }
+    ++past_.tasks;
+    past_.failures += failure || items.front().is_error ? 1 : 0;
+    account(*part.block, part.first, 1);
 }
 
 CallRef PoolEngine::begin_map(const TaskTarget& target, const CallOptions& options, ResultSink sink) {
     require_ours();
+    auto details = std::make_unique<CallDetails>();
+    details->options = options;
+    details->is_map = true;
+    details->sink = std::move(sink);
     std::unique_lock lock(mutex_);
     open_for_work(lock);
-    CallRef call = new_call(know(target), &options);
-    CallDetails& details = call->need_details();
-    details.options = options;
-    details.is_map = true;
-    details.sink = std::move(sink);
+    CallRef call = new_call(know(target), details);
+    note_choices(*call);
     ++open_inputs_;
     return call;
 }
@@ -238,7 +282,7 @@ void PoolEngine::submit_items(CallState& call, std::shared_ptr<ItemBlock> block,
     }
     details.waiting += count;
     outstanding_ += count;
-    if (is_local()) return run_here(lock);
+    if (is_local()) return run_here(lock, call);
     // Now and then the submitting thread takes results on the way; that is cheaper than waking another for it.
     if (pending_.size() % 64 == 0) {
         pump();

@@ -33,8 +33,8 @@ template <class Done>
 bool PoolEngine::wait_until(std::unique_lock<std::mutex>& lock, os::Deadline deadline, DoorbellPage::Mode mode,
                             Done done) {
     while (!done()) {
-        if (waiter_present_) {
-            // Another thread looks at the rings, for us too.
+        if (waiter_present_ || is_local()) {
+            // Another thread looks at the rings, for us too; or there are none, and another thread runs the tasks.
             ++candidates_;
             const bool in_time = sleep_until_changed(lock, deadline);
             --candidates_;
@@ -161,7 +161,8 @@ void PoolEngine::brief_service() {
 
 // What the service thread must be told of while nobody waits for results.
 DoorbellPage::Mode PoolEngine::service_mode() const noexcept {
-    if (state_ == State::closing || interest_ != 0 || block_signal_->leaving.load(std::memory_order_relaxed) != 0)
+    if (state_ == State::closing || interest_ != 0 || has_late_ ||
+        block_signal_->leaving.load(std::memory_order_relaxed) != 0)
         return DoorbellPage::service_any;
     if (!pending_.empty()) return DoorbellPage::service_low;
     return outstanding_ != 0 ? DoorbellPage::service_stuck : DoorbellPage::nobody;
@@ -184,6 +185,7 @@ void PoolEngine::serve_locked(std::unique_lock<std::mutex>& lock) {
         wants_workers_ = false;
         replace_missing(lock);
         if (imbalance_) look_at_imbalance();
+        send_what_is_late();
         detach_unused_blocks();
         bool sleep = true;
         if (!waiter_present_) {
@@ -199,7 +201,7 @@ void PoolEngine::serve_locked(std::unique_lock<std::mutex>& lock) {
         os::Deadline deadline = os::never;
         if (outstanding_ != 0) deadline = now + longest_sleep;
         if (imbalance_) deadline = now + imbalance_interval;
-        deadline = std::min({deadline, check_timeouts(), check_idle()});
+        deadline = std::min({deadline, check_timeouts(), check_idle(), check_late()});
         service_deadline_ = deadline;
         service_asleep_ = true;
         lock.unlock();

@@ -14,6 +14,9 @@ constexpr ChannelSizes ring_sizes{256 * 1024, 256 * 1024};
 constexpr std::size_t failed_starts_limit = 3;
 // So do so many that were ready and ended before they did anything, while tasks were waiting for them.
 constexpr std::size_t idle_deaths_limit = 20;
+// How often one tries to send what a worker's ring does not take, and for how long.
+constexpr auto send_interval = std::chrono::milliseconds(2);
+constexpr auto send_patience = std::chrono::seconds(10);
 
 }  // namespace
 
@@ -55,8 +58,8 @@ std::unique_ptr<PoolEngine::Worker> PoolEngine::start_worker() {
 // Puts a started worker to work: first of all its initializer.
 void PoolEngine::install(std::unique_ptr<Worker> worker) {
     if (set_up_) {
-        Batch batch = internal_batch(set_up_);
-        dispatch(*worker, batch);
+        worker->set_up = internal_batch(set_up_);
+        prepare(*worker);
     }
     worker->started = worker->idle_since = os::Clock::now();
     worker->tally.name = settings_.name + "-" + std::to_string(worker->serial);
@@ -66,8 +69,55 @@ void PoolEngine::install(std::unique_ptr<Worker> worker) {
     may_be_idle_ = true;
 }
 
+// Sends a worker what it runs first. It gets nothing else until that is in its ring.
+void PoolEngine::prepare(Worker& worker) {
+    if (worker.is_prepared() || !worker.is_staying()) return;
+    if (!dispatch(worker, worker.set_up)) return note_late(worker, set_up_name());
+    may_be_idle_ = true;
+}
+
+// What could not be sent before: what a worker runs first, what it runs last, or the word to leave.
+void PoolEngine::send_what_is_late() {
+    if (!has_late_) return;
+    for (const auto& worker : workers_) {
+        if (!worker->is_late()) continue;
+        if (worker->is_stopping) {
+            retire(*worker);
+        } else {
+            prepare(*worker);
+        }
+    }
+    has_late_ = std::ranges::any_of(workers_, [](const auto& worker) { return worker->is_late(); });
+}
+
+// A worker without tasks whose ring takes nothing: it has no room, or too many handles are on their way, which passes as
+// soon as the worker reads. If it does not, nobody can tell why, but whoever waits for it must not do so for ever.
+void PoolEngine::note_late(Worker& worker, const std::string& what) {
+    if (!has_late_) doorbell_.wake_service();
+    has_late_ = true;
+    const std::uint64_t position = worker.child->tasks().bottom();
+    const os::Clock::time_point now = os::Clock::now();
+    const bool is_ready = worker.in_flight.empty() && worker.child->phase() == Phase::running;
+    if (!is_ready || worker.late_since == os::Clock::time_point() || position != worker.late_position) {
+        worker.late_since = now;
+        worker.late_position = position;
+    } else if (now - worker.late_since > send_patience) {
+        break_pool("the " + what + " cannot be sent to a worker" +
+                   (worker.refusal.empty() ? "" : " (" + worker.refusal + ")"));
+    }
+}
+
+// When to try again. A worker that runs something tells of its end.
+os::Deadline PoolEngine::check_late() const noexcept {
+    if (!has_late_) return os::never;
+    const bool is_soon = std::ranges::any_of(
+        workers_, [](const auto& worker) { return worker->is_late() && worker->in_flight.empty(); });
+    return is_soon ? os::Clock::now() + send_interval : os::never;
+}
+
 // One call per worker and occasion, and none that is done already: a dead worker's may have failed.
-Batch PoolEngine::internal_batch(const StoredCall& stored) {
+Batch PoolEngine::internal_batch(const InternalCall& internal) {
+    const StoredCall& stored = internal.call;
     auto block = std::make_shared<ItemBlock>();
     block->task = &refer(stored.target);
     CallRef call(calls_.allocate(*this, *block->task));
@@ -75,8 +125,11 @@ Batch PoolEngine::internal_batch(const StoredCall& stored) {
     call->need_details().is_internal = true;
     block->add_single(std::move(call));
     block->prefix = block->size = stored.bytes.size();
-    block->bytes.reset(new std::byte[block->size + 1]);
-    std::ranges::copy(stored.bytes, block->bytes.get());
+    block->lease = internal.lease;
+    if (!block->is_spilled()) {
+        block->bytes.reset(new std::byte[block->size + 1]);
+        std::ranges::copy(stored.bytes, block->bytes.get());
+    }
     block->attachments = stored.attachments;
     const std::size_t offset = block->size;
     return {std::move(block), 0, 1, 0, offset};
@@ -296,16 +349,19 @@ void PoolEngine::break_pool(const std::string& why) {
     for (const auto& worker : workers_) worker->child->signal(os::Signal::kill);
 }
 
-// Tells a worker to leave when it has done what it has. If its ring is full now, the next pump goes on with that.
+// Tells a worker to leave when it has done what it has. If its ring takes nothing now, that is gone on with later.
 void PoolEngine::retire(Worker& worker) {
     worker.is_stopping = true;
     if (worker.is_condemned) return;
-    if (settings_.finalizer && !worker.is_finalizing) {
-        Batch batch = internal_batch(settings_.finalizer);
+    if (worker.child->has_exited()) return;
+    // What was never initialised has nothing to finalize.
+    if (finalizer_ && !worker.is_finalizing && worker.is_prepared()) {
+        Batch batch = internal_batch(finalizer_);
         worker.is_finalizing = dispatch(worker, batch);
-        if (!worker.is_finalizing) return;
+        if (!worker.is_finalizing) return note_late(worker, "finalizer");
     }
     if (!worker.is_told_to_stop) worker.is_told_to_stop = worker.child->send_stop();
+    if (!worker.is_told_to_stop) note_late(worker, "word to leave");
 }
 
 // In a closed pool: workers leave when there is nothing left that could need them.

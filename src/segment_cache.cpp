@@ -1,6 +1,7 @@
 #include "segment_cache.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <new>
 
 #include <multiproc/errors.hpp>
@@ -40,6 +41,14 @@ SegmentLease SegmentSource::acquire(std::size_t bytes) {
         return {fitting->segment, static_cast<std::uint32_t>(fitting - places_.data()), fitting->generation};
     lock.unlock();
     return {std::make_shared<os::Segment>(os::Segment::create(needed)), segment_places, 0};
+}
+
+SegmentLease SegmentSource::keep(std::span<const std::byte> message) {
+    if (message.size() > SIZE_MAX - segment_payload) throw std::bad_alloc();
+    const SegmentLease lease{std::make_shared<os::Segment>(os::Segment::create(message.size() + segment_payload)),
+                             segment_places, 0};
+    std::memcpy(lease.data(), message.data(), message.size());
+    return lease;
 }
 
 SegmentRef SegmentPeer::refer(const SegmentLease& lease, std::size_t bytes, os::HandleLink& link) {

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <span>
 
 #include <multiproc/buffer.hpp>
 
@@ -44,6 +45,9 @@ class SegmentSource {
 public:
     // A segment with room for `bytes`, not in use by anybody. Thread-safe. Throws std::system_error.
     SegmentLease acquire(std::size_t bytes);
+    // One with the message in it, of which there is to be a copy for a long time: no place is kept busy by it, and each
+    // receiver is handed it anew. Throws std::system_error.
+    static SegmentLease keep(std::span<const std::byte> message);
 
 private:
     struct Place {

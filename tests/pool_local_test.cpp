@@ -1,5 +1,9 @@
 // A pool without workers runs everything at once in the thread that submits it, through the codec all the same.
+#include <atomic>
+#include <chrono>
 #include <list>
+#include <optional>
+#include <ranges>
 #include <string>
 #include <thread>
 #include <vector>
@@ -103,6 +107,134 @@ TEST_F(PoolLocal, ItsLifeIsThatOfOthers) {
     pool.close();
     EXPECT_THROW(pool.apply(as_text, 1), mp::ClosedError);
     pool.join();
+}
+
+std::size_t thread_here(int) { return std::hash<std::thread::id>{}(std::this_thread::get_id()); }
+std::string text_after_a_while(int number) {
+    if (number % 5 == 0) std::this_thread::yield();
+    return std::to_string(number);
+}
+
+TEST_F(PoolLocal, EachOfManyThreadsRunsItsOwnCallsAlone) {
+    mp::Pool pool(0);
+    const std::vector<int> input{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19};
+    std::vector<std::thread> threads;
+    std::atomic<int> wrong{0};
+    for (int t = 0; t < 8; ++t) {
+        threads.emplace_back([&] {
+            const std::size_t mine = std::hash<std::thread::id>{}(std::this_thread::get_id());
+            const std::vector<std::size_t> all_mine(input.size(), mine);
+            for (int round = 0; round < 20; ++round) {
+                if (pool.map(thread_here, input) != all_mine) ++wrong;
+                if (pool.apply(thread_here, round) != mine) ++wrong;
+                const mp::AsyncResult<std::size_t> single = pool.apply_async(thread_here, 1);
+                if (!single.ready() || single.get() != mine) ++wrong;
+                if (pool.map_async(text_after_a_while, input).get().size() != input.size()) ++wrong;
+                std::size_t read = 0;
+                for (const std::size_t id : pool.imap(thread_here, input)) {
+                    if (id != mine) ++wrong;
+                    ++read;
+                }
+                if (read != input.size()) ++wrong;
+            }
+        });
+    }
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_EQ(wrong, 0);
+    EXPECT_EQ(pool.stats().waiting_tasks, 0U);
+}
+
+TEST_F(PoolLocal, ManyThreadsThatComeFirstWaitForTheInitializer) {
+    initialised = 0;
+    mp::Pool pool({.workers = 0, .initializer = [] {
+                       std::this_thread::yield();
+                       initialise();
+                   }});
+    std::vector<std::thread> threads;
+    std::atomic<int> wrong{0};
+    for (int t = 0; t < 8; ++t) {
+        threads.emplace_back([&] {
+            if (pool.apply([](int) { return initialised; }, 1) != 1) ++wrong;
+        });
+    }
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_EQ(wrong, 0);
+    EXPECT_EQ(initialised, 1);
+}
+
+TEST_F(PoolLocal, AnInitializerMayUseThePool) {
+    static mp::Pool* pool = nullptr;
+    static int found = 0;
+    mp::Pool made({.workers = 0, .initializer = [] { found = pool->apply([](int x) { return x + 1; }, 1); }});
+    pool = &made;
+    EXPECT_EQ(made.apply(as_text, 1), "1");
+    EXPECT_EQ(found, 2);
+}
+
+TEST_F(PoolLocal, OneThreadMayEndThePoolThatOthersUse) {
+    for (const bool terminates : {false, true}) {
+        mp::Pool pool(0);
+        std::atomic<int> begun{0};
+        std::vector<std::thread> threads;
+        for (int t = 0; t < 8; ++t) {
+            threads.emplace_back([&] {
+                try {
+                    for (;;) {
+                        pool.map(text_after_a_while, std::vector<int>{1, 2, 3, 4, 5});
+                        ++begun;
+                    }
+                } catch (const mp::ClosedError&) {}
+            });
+        }
+        while (begun < 20) std::this_thread::yield();
+        if (terminates) {
+            pool.terminate();
+        } else {
+            pool.close();
+        }
+        pool.join();
+        for (std::thread& thread : threads) thread.join();
+    }
+}
+
+TEST_F(PoolLocal, AnImapMayBeLeftBeforeItsEnd) {
+    mp::Pool pool(0);
+    int last = -1;
+    for (const int& number : pool.imap([](int x) { return x; }, std::views::iota(0))) {
+        last = number;
+        if (number == 3) break;
+    }
+    EXPECT_EQ(last, 3);
+    {
+        auto unordered = pool.imap_unordered(as_text, std::views::iota(0));
+        EXPECT_EQ(unordered.next(), "0");
+        EXPECT_EQ(unordered.next_for(std::chrono::seconds(0)), "1");
+    }
+    EXPECT_EQ(pool.apply(as_text, 1), "1");
+    EXPECT_EQ(pool.stats().waiting_tasks, 0U);
+    pool.close();
+    pool.join();
+}
+
+TEST_F(PoolLocal, AnImapOfAPoolThatCouldNotStartIsRefusedAndLeavesNothingBehind) {
+    mp::Pool pool({.workers = 0, .initializer = initialise_badly});
+    EXPECT_THROW(pool.imap(as_text, std::views::iota(0)), mp::BrokenPool);
+    EXPECT_THROW(pool.imap_unordered(as_text, std::views::iota(0)), mp::BrokenPool);
+    pool.close();
+    pool.join();
+}
+
+TEST_F(PoolLocal, AnImapThatOutlivesThePoolEndsWithAnError) {
+    std::optional<mp::Pool> pool(std::in_place, 0);
+    auto results = pool->imap(as_text, std::views::iota(0));
+    EXPECT_EQ(results.next(), "0");
+    pool.reset();
+    EXPECT_THROW(
+        {
+            while (results.next()) {}
+        },
+        mp::ClosedError);
+    EXPECT_EQ(results.next(), std::nullopt);
 }
 
 }  // namespace

@@ -133,7 +133,11 @@ public:
     ///
     /// Pool::terminate, Pool::join and the destructor of Pool call the callbacks of tasks that get no result any more
     /// (it is ClosedError then), and return when all callbacks have run, or were given to their executor: so do not hold
-    /// a lock then that a callback takes. Called by a callback, they do not wait for it and those behind it.
+    /// a lock then that a callback takes. Called by a callback, of this or another pool, they do not wait for callbacks.
+    ///
+    /// What `f` holds is destroyed on that thread too, or by the executor, and never while the pool is locked: it may be
+    /// the last owner of the pool. The same holds for the functions in CallOptions, once the call is done and no result
+    /// refers to it.
     ///
     /// Throws std::system_error if the thread cannot be started, ClosedError in a copy of the program that the host
     /// forked. Source: Python's `callback` and `error_callback`, and `Future.add_done_callback`.

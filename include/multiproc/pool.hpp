@@ -67,7 +67,8 @@ class PoolWith;
 /// What can be chosen for a pool: `Pool pool({.workers = 4, .name = "decoder"})`.
 struct PoolOptions {
     /// How many; else `cpu_count()`. 0: everything runs at once in the process and thread that submits it, still through
-    /// the codec, for debugging (timeouts, cancelling and limits have no effect then).
+    /// the codec, for debugging (timeouts, cancelling and limits have no effect then, and `terminate` does not wait for
+    /// what other threads are running).
     std::optional<Count> workers = {};
     StartMethod start_method = StartMethod::automatic;  ///< see start_method.hpp
     /// Run once in the fork server before it forks the first worker of this pool, so that all workers share the memory
