@@ -132,7 +132,7 @@ public:
     const CallOptions& options() const noexcept;
 
     // The result of a single task that is small enough to be kept here; `size` is at most `small_result`.
-    static constexpr std::size_t small_result = 24;
+    static constexpr std::size_t small_result = 32;
     void set_small_result(const std::byte* bytes, std::size_t size) noexcept {
         std::memcpy(small_, bytes, size);
         small_size_ = static_cast<std::uint8_t>(size);

@@ -89,7 +89,7 @@ public:
                 if (is_map()) return map_value<R>();
             }
             InputBuffer in(single);
-            return decode<R>(in);
+            return decode_result<R>(in);
         }
     }
 
@@ -108,7 +108,7 @@ private:
         for (std::size_t i = 0; i < part_count(); ++i) {
             const Part p = part(i);
             InputBuffer in(p.bytes);
-            for (std::uint32_t item = 0; item < p.count; ++item) values.push_back(decode<T>(in));
+            for (std::uint32_t item = 0; item < p.count; ++item) values.push_back(decode_result<T>(in));
         }
         return values;
     }
