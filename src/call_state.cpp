@@ -58,10 +58,17 @@ void CallState::release() noexcept {
         engine_->recycle(this);
 }
 
+void CallState::hold_small_block(Attachment block) {
+    const auto* const kept = new Attachment(std::move(block));
+    std::memcpy(small_ + small_result_with_block, &kept, sizeof kept);
+    has_small_block_ = true;
+}
+
 void CallState::add_results(std::uint64_t first, ResultMessage& message) {
-    if (!is_map() && !message.segment && message.size <= small_result && message.blocks.empty()) {
+    const std::size_t most = message.block ? small_result_with_block : small_result;
+    if (!is_map() && !message.segment && message.size <= most && message.blocks.empty()) {
         if (is_done()) return;
-        if (message.block) small_block_ = std::make_unique<Attachment>(std::move(message.block));
+        if (message.block) hold_small_block(std::move(message.block));
         set_small_result(message.data, message.size);
         return;
     }

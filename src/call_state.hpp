@@ -136,7 +136,9 @@ public:
     const CallOptions& options() const noexcept;
 
     // The result of a single task that is small enough to be kept here; `size` is at most `small_result`.
-    static constexpr std::size_t small_result = 24;
+    static constexpr std::size_t small_result = 32;
+    // One that refers to a block: the pointer to what holds that stands behind it.
+    static constexpr std::size_t small_result_with_block = small_result - sizeof(Attachment*);
     void set_small_result(const std::byte* bytes, std::size_t size) noexcept {
         std::memcpy(small_, bytes, size);
         small_size_ = static_cast<std::uint8_t>(size);
@@ -157,23 +159,32 @@ public:
     InputBuffer single_result() const noexcept {
         if (details_ && !details_->parts.empty())
             return InputBuffer(details_->parts.front().view(), details_->parts.front().attachments());
-        return InputBuffer({small_, small_size_}, {small_block_.get(), small_block_ ? 1u : 0u});
+        return InputBuffer({small_, small_size_}, small_block());
     }
 
 private:
     friend class CallSlab;
-    ~CallState() = default;
+    ~CallState() {
+        if (has_small_block_) delete small_block().data();
+    }
+    std::span<const Attachment> small_block() const noexcept {
+        const Attachment* block = nullptr;
+        if (!has_small_block_) return {};
+        std::memcpy(&block, small_ + small_result_with_block, sizeof block);
+        return {block, 1};
+    }
+    void hold_small_block(Attachment block);
     void sink_parts();
     void settle();
 
     std::atomic<std::uint32_t> references_{1};
     std::atomic<bool> done_{false};
     std::uint8_t small_size_ = 0;
+    bool has_small_block_ = false;
     std::byte small_[small_result];
     PoolEngine* engine_;
     const TaskRef* task_;
     std::unique_ptr<CallDetails> details_;
-    std::unique_ptr<Attachment> small_block_;  // that the small result refers to
 };
 static_assert(sizeof(CallState) <= 64 || sizeof(void*) != 8);  // a cache line: there may be millions
 

@@ -214,8 +214,6 @@ InputBuffer& ImapStream::item() {
     return state_->rest;
 }
 
-void ImapStream::spoil(std::exception_ptr error) noexcept { state_->error = std::move(error); }
-
 void ImapStream::throw_timeout() const {
     throw TimeoutError("multiproc: the next result of " + state_->call->task().name + " is not there yet");
 }

@@ -36,6 +36,7 @@ std::vector<LocalRun::Item> LocalRun::run(const detail::TaskTarget& target, cons
 void LocalRun::send_results() {
     items_.push_back({{begin_, cursor_}, false, take_attachments()});
     cursor_ = begin_;
+    done_ = 0;
 }
 
 void LocalRun::send_error() noexcept {

@@ -300,6 +300,7 @@ void PoolEngine::end_workers(std::unique_lock<std::mutex>& lock) {
 void PoolEngine::stop_service(std::unique_lock<std::mutex>& lock) {
     service_stop_ = true;
     std::thread service = std::move(service_);
+    if (trace_ && is_local()) write_trace();
     if (!service.joinable()) return;
     doorbell_.wake_service();
     lock.unlock();

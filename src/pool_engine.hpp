@@ -349,6 +349,7 @@ private:
     std::uint64_t next_id_ = 1;
     std::uint64_t next_serial_ = 1;
     std::size_t failed_starts_ = 0;  // in a row
+    std::size_t lost_workers_ = 0;   // that died and were not replaced yet
     std::size_t idle_deaths_ = 0;    // in a row, of workers that had been ready and run nothing
 
     std::mutex exits_mutex_;

@@ -212,13 +212,21 @@ void PoolEngine::run_part_here(std::unique_lock<std::mutex>& lock, const Batch& 
     lock.unlock();
     std::vector<LocalRun::Item> items;
     ErrorMaker failure;
+    const os::Clock::time_point begun = os::Clock::now();
     try {
         items = LocalRun().run(part);
     } catch (const std::bad_alloc& error) { failure = maker_of(error); } catch (...) {
         failure = maker_of(std::runtime_error(current_exception_text()));
     }
+    const std::chrono::nanoseconds time = os::Clock::now() - begun;
     lock.lock();
+    const bool has_failed = failure || items.front().is_error;
     try {
+        if (trace_) {
+            trace_->add_task(trace_->row_of_this_thread(), call.task(),
+                             static_cast<std::uint64_t>(std::chrono::nanoseconds(begun.time_since_epoch()).count()),
+                             static_cast<std::uint64_t>(time.count()), has_failed);
+        }
         if (failure) {
             call.add_error(part.first, failure);
         } else if (items.front().is_error) {
@@ -233,7 +241,8 @@ void PoolEngine::run_part_here(std::unique_lock<std::mutex>& lock, const Batch& 
         }
     } catch (const std::bad_alloc& error) { call.fail(maker_of(error)); }
     ++past_.tasks;
-    past_.failures += failure || items.front().is_error ? 1 : 0;
+    past_.failures += has_failed ? 1 : 0;
+    past_.running += time;
     account(*part.block, part.first, 1);
 }
 

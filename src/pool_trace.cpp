@@ -1,5 +1,6 @@
 #include "pool_trace.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
@@ -53,6 +54,16 @@ PoolTrace::PoolTrace(std::string path)
 
 void PoolTrace::add_worker(std::uint64_t serial, const std::string& name, std::uint32_t pid) {
     workers_.push_back({serial, name, pid});
+}
+
+std::uint64_t PoolTrace::row_of_this_thread() {
+    const auto mine = std::ranges::find(threads_, std::this_thread::get_id());
+    const auto row = static_cast<std::uint64_t>(mine - threads_.begin()) + 1;
+    if (mine == threads_.end()) {
+        threads_.push_back(std::this_thread::get_id());
+        add_worker(row, "thread " + std::to_string(row), os::current_pid());
+    }
+    return row;
 }
 
 void PoolTrace::add_task(std::uint64_t worker, const TaskRef& task, std::uint64_t begun, std::uint64_t nanoseconds,

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "task_ref.hpp"
@@ -16,6 +17,8 @@ public:
     explicit PoolTrace(std::string path);
 
     void add_worker(std::uint64_t serial, const std::string& name, std::uint32_t pid);
+    // The row of the calling thread, for a pool that runs tasks where they are submitted.
+    std::uint64_t row_of_this_thread();
     // Times are nanoseconds of the steady clock.
     void add_task(std::uint64_t worker, const TaskRef& task, std::uint64_t begun, std::uint64_t nanoseconds,
                   bool failed);
@@ -38,6 +41,7 @@ private:
     std::string path_;
     std::uint64_t start_;
     std::vector<Worker> workers_;
+    std::vector<std::thread::id> threads_;
     std::vector<Task> tasks_;
 };
 

@@ -163,6 +163,7 @@ void PoolEngine::handle_exits() {
             continue;
         }
         bury(**found);  // still in the list, so that its tasks fail with the others' if this throws
+        if (!(*found)->is_stopping) ++lost_workers_;
         note_gone(**found);
         if (is_spinning_) graves_.push_back(std::move(*found));
         workers_.erase(found);
@@ -285,7 +286,10 @@ void PoolEngine::replace_missing(std::unique_lock<std::mutex>& lock) {
         const bool wanted = state_ == State::running || (state_ == State::closing && !all_done());
         const std::size_t leaving = static_cast<std::size_t>(
             std::ranges::count_if(workers_, [](const auto& worker) { return worker->is_stopping; }));
-        if (!wanted || service_stop_ || workers_.size() - leaving >= wanted_workers()) return;
+        if (!wanted || service_stop_ || workers_.size() - leaving >= wanted_workers()) {
+            lost_workers_ = 0;
+            return;
+        }
         lock.unlock();
         std::unique_ptr<Worker> worker;
         std::string why;
@@ -298,7 +302,10 @@ void PoolEngine::replace_missing(std::unique_lock<std::mutex>& lock) {
             if (workers_.empty()) break_pool("a worker ended and no other could be started: " + why);
             return;
         }
-        ++past_.restarts;
+        if (lost_workers_ != 0) {  // else it is one more, or in the place of one that left in good order
+            --lost_workers_;
+            ++past_.restarts;
+        }
         const std::uint64_t serial = worker->serial;
         if (state_ != State::running && state_ != State::closing) worker->child->signal(os::Signal::kill);
         install(std::move(worker));

@@ -17,8 +17,6 @@ ResultMessage copy_fields(const std::byte* place) noexcept {
     message.first = record->first;
     message.count = static_cast<std::uint32_t>(progress >> 32);
     message.size = static_cast<std::uint32_t>(progress);
-    message.begun = record->begun;
-    message.nanoseconds = record->nanoseconds;
     message.is_in_segment = (record->form & ResultRecord::in_segment) != 0;
     message.is_error = (record->form & ResultRecord::error) != 0;
     message.data = place + sizeof(ResultRecord);
@@ -35,6 +33,13 @@ ResultMessage read_result_record(const ResultRingParent::Record& record) {
         throw CodecError("multiproc: a worker sent a broken result");
     ResultMessage message = copy_fields(record.place);
     const std::size_t room = record.head.size - sizeof(ResultRecord);
+    if (const auto* result = reinterpret_cast<const ResultRecord*>(record.place);
+        (result->form & ResultRecord::timed) != 0 && room >= sizeof(ResultTiming)) {
+        ResultTiming timing{};
+        std::memcpy(&timing, record.place + record.head.size - sizeof timing, sizeof timing);
+        message.begun = timing.begun;
+        message.nanoseconds = timing.nanoseconds;
+    }
     if (message.count == 0 || (message.is_error && message.count != 1))
         throw CodecError("multiproc: a worker sent a broken result");
     if (message.is_in_segment) {

@@ -79,8 +79,8 @@ ResultRingWorker::Room ResultWriter::reserve(std::size_t size) {
 
 // A record with `payload` bytes; `room` is how many there are.
 ResultRecord* ResultWriter::reserve_record(std::size_t payload, std::size_t& room) {
-    const ResultRingWorker::Room place = reserve(sizeof(ResultRecord) + payload);
-    room = place.size - sizeof(ResultRecord);
+    const ResultRingWorker::Room place = reserve(sizeof(ResultRecord) + payload + sizeof(ResultTiming));
+    room = place.size - sizeof(ResultRecord) - sizeof(ResultTiming);
     return reinterpret_cast<ResultRecord*>(place.place);
 }
 
@@ -114,9 +114,14 @@ void ResultWriter::close_record() noexcept {
 }
 
 void ResultWriter::push(ResultRecord* record, std::size_t payload) noexcept {
-    record->begun = begun_;
-    record->nanoseconds = begun_ == 0 ? 0 : now() - begun_;
-    ring_.push(RecordKind::result, sizeof(ResultRecord) + payload);
+    std::size_t size = sizeof(ResultRecord) + payload;
+    if (begun_ != 0) {
+        size = round_up_to_cell(size + sizeof(ResultTiming));
+        const ResultTiming timing{begun_, now() - begun_};
+        std::memcpy(reinterpret_cast<std::byte*>(record) + size - sizeof timing, &timing, sizeof timing);
+        record->form |= ResultRecord::timed;
+    }
+    ring_.push(RecordKind::result, size);
 }
 
 void ResultWriter::tell() noexcept { doorbell_.ring(tasks_->is_low() ? News::low : News::result); }

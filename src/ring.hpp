@@ -106,22 +106,26 @@ struct SegmentCall {
     std::uint64_t items;
 };
 
-// Behind it: the results; or a SegmentRef.
+// Behind it: the results; or a SegmentRef. A timed one ends with a ResultTiming.
 struct ResultRecord {
     RecordWord word;
     std::uint64_t id;
     // Items and bytes that are complete, packed into one word so that they change together (TaskRun::pack).
     std::atomic<std::uint64_t> progress;
-    std::uint64_t begun;        // when the worker began with this call, in nanoseconds of the steady clock...
-    std::uint64_t nanoseconds;  // ... and how long it has taken so far; both of a timed call, else 0
-    std::uint32_t first;        // index of the first item in here
+    std::uint32_t first;  // index of the first item in here
     std::uint32_t form;
 
     static constexpr std::uint32_t in_segment = 1;  // a SegmentRef follows, and the message is there
     static constexpr std::uint32_t error = 2;
+    static constexpr std::uint32_t timed = 8;
     // The result refers to a block that the parent keeps; its id is at an offset that the upper bits give.
     static constexpr std::uint32_t names_block = 4;
     static constexpr unsigned block_offset_shift = 8;
+};
+// At the very end of the record's last cell, so that what is not timed is shorter by it.
+struct ResultTiming {
+    std::uint64_t begun;        // when the worker began with this call, in nanoseconds of the steady clock...
+    std::uint64_t nanoseconds;  // ... and how long it has taken so far
 };
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free && std::atomic<std::uint32_t>::is_always_lock_free);
 

@@ -476,3 +476,65 @@ TEST_F(PoolImap, LargeItemsAndResultsTravel) {
 }
 
 }  // namespace
+
+// ---- results that cannot be decoded ----
+
+namespace {
+
+struct Picky {
+    int number = 0;
+    std::string text;
+    template <class Archive>
+    void save(Archive& archive) const {
+        archive(text, number);
+    }
+    template <class Archive>
+    void load(Archive& archive) {
+        archive(text);
+        if (text == "5" || text == "7") throw std::domain_error(text);
+        archive(number);
+    }
+};
+Picky make_picky(int number) { return {number, std::to_string(number)}; }
+
+TEST_F(PoolImap, AResultThatCannotBeDecodedIsOneItemsErrorAndSpoilsNoOther) {
+    for (const int workers : {0, 1, 2}) {
+        mp::Pool pool(workers);
+        for (const bool in_order : {true, false}) {
+            const auto input = std::views::iota(0, 10);
+            auto results = in_order ? pool.imap(make_picky, input, 10) : pool.imap_unordered(make_picky, input, 10);
+            std::vector<int> errors;
+            std::vector<int> values;
+            for (int i = 0; i < 10; ++i) {
+                try {
+                    values.push_back(results.next().value().number);
+                } catch (const std::domain_error& error) { errors.push_back(std::stoi(error.what())); }
+            }
+            EXPECT_FALSE(results.next());
+            std::ranges::sort(values);
+            std::ranges::sort(errors);
+            EXPECT_EQ(values, (std::vector<int>{0, 1, 2, 3, 4, 6, 8, 9}));
+            EXPECT_EQ(errors, (std::vector<int>{5, 7}));
+        }
+        EXPECT_THROW(pool.map(make_picky, std::views::iota(0, 10), 10), std::domain_error);
+        EXPECT_EQ(pool.map(make_picky, std::views::iota(10, 20), 10).back().number, 19);
+    }
+}
+
+std::string text_of_size(int size) { return std::string(static_cast<std::size_t>(size), 'r'); }
+
+TEST_F(PoolImap, ResultsOfAllSizesInOneChunkComeBackWhole) {
+    for (const int workers : {0, 1}) {
+        mp::Pool pool(workers);
+        const std::vector<int> sizes{0, 1,      5,      8, 9,       16, 17,        1'000, 20'000,
+                                     0, 15'000, 40'000, 3, 200'000, 7,  2'000'000, 1};
+        const std::vector<std::string> all = pool.map(text_of_size, sizes, 100);
+        ASSERT_EQ(all.size(), sizes.size());
+        for (std::size_t i = 0; i < all.size(); ++i) {
+            EXPECT_EQ(all[i], text_of_size(sizes[i])) << i;
+            EXPECT_EQ(pool.apply(text_of_size, sizes[i]), all[i]) << i;
+        }
+    }
+}
+
+}  // namespace

@@ -120,6 +120,20 @@ TEST_F(PoolStatistics, SayWhatIsWaitingAndHowLongTasksRan) {
     EXPECT_EQ(after.workers.front().running, after.running);
 }
 
+TEST_F(PoolStatistics, CountAsRestartsOnlyWorkersInThePlaceOfDeadOnes) {
+    mp::Pool pool(1);
+    pool.apply(twice, 1);
+    pool.resize(3);
+    EXPECT_TRUE(mp::test::holds_soon([&] { return pool.worker_pids().size() == 3; }));
+    EXPECT_EQ(pool.stats().restarts, 0u);
+    EXPECT_THROW(pool.apply(die, 1), mp::WorkerDied);
+    EXPECT_TRUE(mp::test::holds_soon([&] { return pool.worker_pids().size() == 3; }));
+    EXPECT_TRUE(mp::test::holds_soon([&] { return pool.stats().restarts == 1; }));
+    mp::Pool brief({.workers = 1, .max_tasks_per_worker = 1});
+    for (int i = 0; i < 3; ++i) brief.apply(twice, i);
+    EXPECT_EQ(brief.stats().restarts, 0u);
+}
+
 TEST_F(PoolStatistics, OfWorkersThatAreGoneStayInTheSums) {
     mp::Pool pool(1);
     pool.apply(twice, 1);

@@ -13,6 +13,7 @@
 #include <multiproc/multiproc.hpp>
 
 #include "support/each_start_method.hpp"
+#include "support/temporary.hpp"
 
 namespace {
 
@@ -222,6 +223,27 @@ TEST_F(PoolLocal, AnImapOfAPoolThatCouldNotStartIsRefusedAndLeavesNothingBehind)
     EXPECT_THROW(pool.imap_unordered(as_text, std::views::iota(0)), mp::BrokenPool);
     pool.close();
     pool.join();
+}
+
+TEST_F(PoolLocal, TheTimelineHasABoxForEachTask) {
+    const mp::test::TemporaryDirectory folder;
+    const std::string file = folder.file("trace.json");
+    {
+        mp::Pool pool({.workers = 0, .trace = file});
+        pool.map(as_text, std::vector<int>{1, 2, 3});
+        EXPECT_THROW(pool.apply(fail_at_three, 3), std::out_of_range);
+        std::thread([&] { pool.apply(as_text, 4); }).join();
+        EXPECT_GT(pool.stats().running.count(), 0);
+    }
+    const std::string trace = mp::test::read_file(file);
+    const auto count = [&](const std::string& part) {
+        std::size_t found = 0;
+        for (std::size_t at = trace.find(part); at != std::string::npos; at = trace.find(part, at + 1)) ++found;
+        return found;
+    };
+    EXPECT_EQ(count("\"ph\":\"X\""), 5u);
+    EXPECT_EQ(count("\"failed\":true"), 1u);
+    EXPECT_EQ(count("thread_name"), 2u);
 }
 
 TEST_F(PoolLocal, AnImapThatOutlivesThePoolEndsWithAnError) {

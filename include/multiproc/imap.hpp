@@ -149,19 +149,16 @@ public:
     [[noreturn]] void throw_timeout() const { stream_->throw_timeout(); }
 
 private:
-    // Also if nobody will look at it: it must be decoded to know where the next one begins.
+    // Also if nobody will look at it: the next one is behind it.
     void decode_item() {
         try {
             [[maybe_unused]] InputBuffer& in = stream_->item();
             if constexpr (std::is_void_v<R>) {
                 value_.emplace();
             } else {
-                value_.emplace(decode<R>(in));
+                value_.emplace(detail::decode_result<R>(in));
             }
-        } catch (...) {
-            error_ = std::current_exception();
-            stream_->spoil(error_);
-        }
+        } catch (...) { error_ = std::current_exception(); }
     }
 
     std::unique_ptr<detail::ImapStream> stream_;

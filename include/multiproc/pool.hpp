@@ -88,7 +88,10 @@ struct PoolOptions {
     /// room for the program itself (not every system keeps to that limit); on Windows what it has committed.
     Count memory_limit = 0;
     /// Tell OpenMP, BLAS and their like in the workers to use only a worker's share of the processors, unless the
-    /// environment says how many threads they use. A pool made in a worker has that many workers by default, too.
+    /// environment says how many threads they use: OpenMP, OpenBLAS, MKL, BLIS, Accelerate (vecLib) and numexpr read it
+    /// from their variables. oneTBB reads none: it uses as many threads as its process's affinity mask has processors.
+    /// Who uses it makes a `tbb::global_control` with `max_allowed_parallelism` in the initializer and keeps it; the
+    /// number is in the variable TBB_NUM_THREADS. A pool made in a worker has that many workers by default, too.
     bool limit_threads = true;
     /// A file (UTF-8) for a timeline of all tasks in Chrome's trace format, written when the pool has ended: open it in
     /// Perfetto (ui.perfetto.dev) or chrome://tracing, one row a worker, one box a task. Each task then travels alone

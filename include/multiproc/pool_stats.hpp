@@ -32,7 +32,7 @@ struct WorkerStats {
 struct PoolStats {
     std::uint64_t tasks = 0;
     std::uint64_t failures = 0;
-    std::uint64_t restarts = 0;       ///< workers started in the place of others
+    std::uint64_t restarts = 0;       ///< workers started in the place of others that died
     std::uint64_t waiting_tasks = 0;  ///< submitted and without a result
     std::uint64_t messages = 0;
     std::uint64_t bytes_sent = 0;

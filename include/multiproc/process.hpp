@@ -154,7 +154,8 @@ protected:
             read_result([](InputBuffer&, void*) {}, nullptr);
         } else {
             std::optional<R> value;
-            read_result([](InputBuffer& in, void* out) { static_cast<std::optional<R>*>(out)->emplace(decode<R>(in)); },
+            read_result([](InputBuffer& in,
+                           void* out) { static_cast<std::optional<R>*>(out)->emplace(detail::decode_result<R>(in)); },
                         &value);
             return *std::move(value);
         }

@@ -105,8 +105,6 @@ public:
     Step advance(std::optional<std::chrono::nanoseconds> timeout);
     /// What `advance` has gone to, to be decoded to its end. Throws its error.
     InputBuffer& item();
-    /// The item could not be decoded, so nobody knows where the next ones of its message begin.
-    void spoil(std::exception_ptr error) noexcept;
     [[noreturn]] void throw_timeout() const;
 
 private:

@@ -86,7 +86,7 @@ public:
             if constexpr (!std::is_void_v<typename VectorElement<R>::type>) {
                 if (is_map()) return map_value<R>();
             }
-            return decode<R>(single);
+            return decode_result<R>(single);
         }
     }
 
@@ -104,7 +104,7 @@ private:
         values.reserve(item_count());
         for (std::size_t i = 0; i < part_count(); ++i) {
             Part p = part(i);
-            for (std::uint32_t item = 0; item < p.count; ++item) values.push_back(decode<T>(p.bytes));
+            for (std::uint32_t item = 0; item < p.count; ++item) values.push_back(decode_result<T>(p.bytes));
         }
         return values;
     }

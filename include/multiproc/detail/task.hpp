@@ -37,6 +37,12 @@ public:
         if (send_each_) send_results();
     }
 
+    /// Where in `result()` the item at hand begins. It may change while the item is written, since one that outgrows its
+    /// place moves to another.
+    std::size_t item_start() const noexcept {
+        return done_ == 0 ? 0 : static_cast<std::uint32_t>(progress_->load(std::memory_order_relaxed));
+    }
+
     /// Called in a catch block: the error is the item's result.
     void item_failed() noexcept { send_error(); }
 
@@ -149,6 +155,48 @@ void encode_item(OutputBuffer& out, Args&&... args) {
     }
 }
 
+// ---- the result of one item ----
+
+// The same holds for results.
+template <class R>
+inline constexpr bool fixed_size_result = is_bitwise_v<R>;
+template <>
+inline constexpr bool fixed_size_result<void> = true;
+
+template <class R>
+void encode_result(TaskRun& task, R&& result) {
+    if constexpr (fixed_size_result<std::remove_cvref_t<R>>) {
+        encode(task.result(), std::forward<R>(result));
+    } else {
+        std::uint64_t length = 0;
+        task.result().write(&length, sizeof length);
+        encode(task.result(), std::forward<R>(result));
+        const std::size_t start = task.item_start();
+        length = task.result().size() - start - sizeof length;
+        task.result().overwrite(start, &length, sizeof length);
+    }
+}
+
+/// The bytes of the next value. Throws CodecError if they are not there.
+inline InputBuffer take_item(InputBuffer& in) {
+    std::uint64_t length = 0;
+    in.read(&length, sizeof length);
+    if (length > in.remaining()) length = in.remaining() + std::uint64_t{1};
+    const auto size = static_cast<std::size_t>(length);
+    return InputBuffer({in.take(size), size}, in.attachments());
+}
+
+/// The next of several results. `in` is behind it then, also if it cannot be decoded.
+template <class R>
+R decode_result(InputBuffer& in) {
+    if constexpr (fixed_size_result<R>) {
+        return decode<R>(in);
+    } else {
+        InputBuffer item = take_item(in);
+        return decode<R>(item);
+    }
+}
+
 template <class... Ts>
 std::tuple<Ts...> decode_arguments(InputBuffer& in, std::tuple<Ts...>*) {
     return decode_all<Ts...>(in);
@@ -187,7 +235,7 @@ private:
         if constexpr (std::is_void_v<raw_result_t<Called, F>>) {
             Called::invoke(f, arguments);
         } else {
-            encode(task.result(), Called::invoke(f, arguments));
+            encode_result(task, Called::invoke(f, arguments));
         }
     }
 
@@ -195,10 +243,7 @@ private:
         if constexpr (fixed_size_item<Storage>) {
             return decode_arguments(task.arguments, static_cast<Storage*>(nullptr));
         } else {
-            std::uint64_t length = 0;
-            task.arguments.read(&length, sizeof length);
-            if (length > task.arguments.remaining()) length = task.arguments.remaining() + std::uint64_t{1};
-            InputBuffer item({task.arguments.take(static_cast<std::size_t>(length)), static_cast<std::size_t>(length)});
+            InputBuffer item = take_item(task.arguments);
             return decode_arguments(item, static_cast<Storage*>(nullptr));
         }
     }
