@@ -25,9 +25,12 @@ namespace multiproc::detail {
 // How long the items of one task take, learned from results.
 struct TaskStats {
     double nanoseconds_per_item = 0;  // 0: not known yet
+    double encoding_per_item = 0;     // how much of that is decoding the arguments and encoding the result
 
-    void learn(double sample) noexcept {
-        nanoseconds_per_item = nanoseconds_per_item == 0 ? sample : nanoseconds_per_item * 0.75 + sample * 0.25;
+    void learn(double sample, double encoding) noexcept {
+        const double old = nanoseconds_per_item == 0 ? 0 : 0.75;
+        nanoseconds_per_item = nanoseconds_per_item * old + sample * (1 - old);
+        encoding_per_item = encoding_per_item * old + encoding * (1 - old);
     }
 };
 

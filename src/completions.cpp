@@ -35,8 +35,18 @@ struct Completions::State {
     std::size_t left;
 };
 
+namespace {
+
+// Throws ClosedError if one of them was moved from.
+std::vector<CallHandle> checked(std::vector<CallHandle> calls) {
+    for (const CallHandle& call : calls) (void)call.ready();
+    return calls;
+}
+
+}  // namespace
+
 Completions::Completions(std::vector<CallHandle> calls, std::optional<std::chrono::nanoseconds> timeout)
-    : state_(std::make_unique<State>(std::move(calls), timeout ? deadline_after(*timeout) : os::never)) {
+    : state_(std::make_unique<State>(checked(std::move(calls)), timeout ? deadline_after(*timeout) : os::never)) {
     for (std::size_t i = 0; i < state_->calls.size(); ++i) {
         CallState& call = *state_->calls[i].call();
         call.engine().listen(call, {state_->queue, i});

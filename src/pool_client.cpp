@@ -21,34 +21,39 @@ CallHandle::CallHandle(const CallHandle& other) noexcept : call_(other.call_) {
 }
 void CallHandle::release() noexcept { call_->release(); }
 
+CallState& CallHandle::state() const {
+    if (call_ == nullptr) throw ClosedError("multiproc: this result was moved from");
+    return *call_;
+}
+
 void CallHandle::wait() const {
-    if (!call_->is_done()) call_->engine().wait(*call_, os::never);
+    if (!state().is_done()) state().engine().wait(*call_, os::never);
 }
 bool CallHandle::wait_unless(const std::atomic<bool>& stopped) const {
-    return call_->is_done() || call_->engine().wait(*call_, os::never, &stopped);
+    return state().is_done() || state().engine().wait(*call_, os::never, &stopped);
 }
-void CallHandle::interrupt_waits() const { call_->engine().interrupt_waits(); }
+void CallHandle::interrupt_waits() const { state().engine().interrupt_waits(); }
 bool CallHandle::wait_for(std::chrono::nanoseconds timeout) const {
-    return call_->is_done() || call_->engine().wait(*call_, deadline_after(timeout));
+    return state().is_done() || state().engine().wait(*call_, deadline_after(timeout));
 }
-bool CallHandle::ready() const noexcept { return call_->is_done(); }
+bool CallHandle::ready() const { return state().is_done(); }
 
 bool CallHandle::successful() const {
-    if (!call_->is_done()) throw std::logic_error("multiproc: the result is not ready yet; wait() for it first");
-    return !call_->has_error();
+    if (!state().is_done()) throw std::logic_error("multiproc: the result is not ready yet; wait() for it first");
+    return !state().has_error();
 }
 
-bool CallHandle::cancel() const { return call_->engine().cancel(*call_); }
-void CallHandle::then(Continuation continuation) const { call_->engine().then(*call_, std::move(continuation)); }
+bool CallHandle::cancel() const { return state().engine().cancel(*call_); }
+void CallHandle::then(Continuation continuation) const { state().engine().then(*call_, std::move(continuation)); }
 
 void CallHandle::throw_timeout() const {
-    throw TimeoutError("multiproc: the result of " + call_->task().name + " is not there yet");
+    throw TimeoutError("multiproc: the result of " + state().task().name + " is not there yet");
 }
 
 InputBuffer CallHandle::await_result() const {
     wait();
-    if (call_->has_error()) std::rethrow_exception(call_->error());
-    return call_->single_result();
+    if (state().has_error()) std::rethrow_exception(state().error());
+    return state().single_result();
 }
 
 bool CallHandle::is_map() const noexcept { return call_->is_map(); }

@@ -4,6 +4,13 @@
 #include "pool_engine.hpp"
 
 namespace multiproc::detail {
+namespace {
+
+std::chrono::nanoseconds nanoseconds_of(double count) noexcept {
+    return std::chrono::nanoseconds(static_cast<std::int64_t>(count));
+}
+
+}  // namespace
 
 // A message of results has arrived: learns how long such tasks take, and counts.
 void PoolEngine::note_finished(Worker& worker, const Dispatch& dispatch, const ResultMessage& message) {
@@ -15,12 +22,16 @@ void PoolEngine::note_finished(Worker& worker, const Dispatch& dispatch, const R
     tally.bytes_received += message.size;
     if (dispatch.received + message.count != dispatch.batch.count) return;
     if (message.begun == 0) {  // it was not timed
-        tally.running += std::chrono::nanoseconds(static_cast<std::int64_t>(dispatch.expected));
+        tally.running += nanoseconds_of(dispatch.expected);
+        tally.encoding += nanoseconds_of(block.stats->encoding_per_item * dispatch.batch.count);
         return;
     }
     // A quick task may begin and end in the same tick of a coarse clock; zero would mean that nothing is known.
-    block.stats->learn(static_cast<double>(std::max<std::uint64_t>(message.nanoseconds, 1)) / dispatch.batch.count);
-    tally.running += std::chrono::nanoseconds(static_cast<std::int64_t>(message.nanoseconds));
+    const auto running = static_cast<double>(std::max<std::uint64_t>(message.nanoseconds, 1));
+    const auto encoding = static_cast<double>(message.nanoseconds - message.in_calls);
+    block.stats->learn(running / dispatch.batch.count, encoding / dispatch.batch.count);
+    tally.running += nanoseconds_of(running);
+    tally.encoding += nanoseconds_of(encoding);
     if (trace_) trace_->add_task(worker.serial, *block.task, message.begun, message.nanoseconds, message.is_error);
 }
 
@@ -47,6 +58,7 @@ void PoolEngine::note_gone(const Worker& worker) {
     past_.bytes_sent += worker.tally.bytes_sent;
     past_.bytes_received += worker.tally.bytes_received;
     past_.running += worker.tally.running;
+    past_.encoding += worker.tally.encoding;
 }
 
 PoolStats PoolEngine::stats() {
@@ -64,6 +76,7 @@ PoolStats PoolEngine::stats() {
         sums.bytes_sent += tally.bytes_sent;
         sums.bytes_received += tally.bytes_received;
         sums.running += tally.running;
+        sums.encoding += tally.encoding;
         sums.workers.push_back(std::move(tally));
     }
     brief_service();

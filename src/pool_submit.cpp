@@ -212,9 +212,12 @@ void PoolEngine::run_part_here(std::unique_lock<std::mutex>& lock, const Batch& 
     lock.unlock();
     std::vector<LocalRun::Item> items;
     ErrorMaker failure;
+    std::chrono::nanoseconds in_calls{0};
     const os::Clock::time_point begun = os::Clock::now();
     try {
-        items = LocalRun().run(part);
+        LocalRun run;
+        items = run.run(part);
+        in_calls = run.in_calls();
     } catch (const std::bad_alloc& error) { failure = maker_of(error); } catch (...) {
         failure = maker_of(std::runtime_error(current_exception_text()));
     }
@@ -243,6 +246,7 @@ void PoolEngine::run_part_here(std::unique_lock<std::mutex>& lock, const Batch& 
     ++past_.tasks;
     past_.failures += has_failed ? 1 : 0;
     past_.running += time;
+    past_.encoding += time - in_calls;
     account(*part.block, part.first, 1);
 }
 

@@ -39,6 +39,7 @@ ResultMessage read_result_record(const ResultRingParent::Record& record) {
         std::memcpy(&timing, record.place + record.head.size - sizeof timing, sizeof timing);
         message.begun = timing.begun;
         message.nanoseconds = timing.nanoseconds;
+        message.in_calls = std::min(timing.in_calls, timing.nanoseconds);
     }
     if (message.count == 0 || (message.is_error && message.count != 1))
         throw CodecError("multiproc: a worker sent a broken result");

@@ -15,7 +15,8 @@ struct ResultMessage {
     std::uint32_t first = 0;
     std::uint32_t count = 0;
     std::uint64_t begun = 0;        // nanoseconds of the steady clock...
-    std::uint64_t nanoseconds = 0;  // ... and how long the call has taken so far; 0 if it was not timed
+    std::uint64_t nanoseconds = 0;  // ... how long the call has taken so far...
+    std::uint64_t in_calls = 0;     // ... and how much of that was the function itself; 0 if it was not timed
     bool is_error = false;
     const std::byte* data = nullptr;  // in the ring: copy it before the record is popped; or in `segment`
     std::size_t size = 0;

@@ -18,10 +18,10 @@ constexpr std::size_t smallest_room = 1024;
 
 std::byte* payload_of(ResultRecord* record) noexcept { return reinterpret_cast<std::byte*>(record + 1); }
 
-std::uint64_t now() noexcept {
-    return static_cast<std::uint64_t>(
-        std::chrono::duration_cast<std::chrono::nanoseconds>(os::Clock::now().time_since_epoch()).count());
+std::uint64_t to_nanoseconds(os::Clock::duration time) noexcept {
+    return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(time).count());
 }
+std::uint64_t now() noexcept { return to_nanoseconds(os::Clock::now().time_since_epoch()); }
 
 std::size_t items_bytes(std::uint64_t progress) noexcept { return static_cast<std::uint32_t>(progress); }
 
@@ -47,6 +47,8 @@ void ResultWriter::begin_call(std::uint64_t id, std::uint32_t items, std::uint32
     first_ = 0;
     done_ = 0;
     begun_ = flags == 0 ? 0 : now();
+    times_calls_ = begun_ != 0;
+    in_calls_ = {};
     if ((flags & CallRecord::watched) != 0) {
         ControlBlock& control = channel_.control();
         control.running_since.store(begun_, std::memory_order_relaxed);
@@ -117,7 +119,7 @@ void ResultWriter::push(ResultRecord* record, std::size_t payload) noexcept {
     std::size_t size = sizeof(ResultRecord) + payload;
     if (begun_ != 0) {
         size = round_up_to_cell(size + sizeof(ResultTiming));
-        const ResultTiming timing{begun_, now() - begun_};
+        const ResultTiming timing{begun_, now() - begun_, to_nanoseconds(in_calls_)};
         std::memcpy(reinterpret_cast<std::byte*>(record) + size - sizeof timing, &timing, sizeof timing);
         record->form |= ResultRecord::timed;
     }

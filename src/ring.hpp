@@ -125,7 +125,8 @@ struct ResultRecord {
 // At the very end of the record's last cell, so that what is not timed is shorter by it.
 struct ResultTiming {
     std::uint64_t begun;        // when the worker began with this call, in nanoseconds of the steady clock...
-    std::uint64_t nanoseconds;  // ... and how long it has taken so far
+    std::uint64_t nanoseconds;  // ... how long it has taken so far...
+    std::uint64_t in_calls;     // ... and how much of that were the functions themselves
 };
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free && std::atomic<std::uint32_t>::is_always_lock_free);
 

@@ -62,6 +62,26 @@ TEST_F(PoolAsync, ReadyWaitAndSuccessfulTellHowItStands) {
     EXPECT_FALSE(failed.successful());
 }
 
+TEST_F(PoolAsync, AResultThatWasMovedFromThrowsAtEveryUse) {
+    mp::Pool pool(1);
+    mp::AsyncResult<int> from = pool.apply_async([](int number) { return number; }, 1);
+    const mp::AsyncResult<int> to = std::move(from);
+    // NOLINTBEGIN(bugprone-use-after-move): what is promised
+    EXPECT_THROW((void)from.get(), mp::ClosedError);
+    EXPECT_THROW((void)from.get_for(1s), mp::ClosedError);
+    EXPECT_THROW(from.wait(), mp::ClosedError);
+    EXPECT_THROW((void)from.wait_for(1s), mp::ClosedError);
+    EXPECT_THROW((void)from.ready(), mp::ClosedError);
+    EXPECT_THROW((void)from.successful(), mp::ClosedError);
+    EXPECT_THROW(from.cancel(), mp::ClosedError);
+    EXPECT_THROW(from.then([] {}), mp::ClosedError);
+    EXPECT_THROW((void)mp::wait(std::vector{from}), mp::ClosedError);
+    const mp::AsyncResult<int> copy = from;
+    EXPECT_THROW((void)copy.get(), mp::ClosedError);
+    // NOLINTEND(bugprone-use-after-move)
+    EXPECT_EQ(to.get(), 1);
+}
+
 TEST_F(PoolAsync, GetForThrowsOnTimeAndTheTaskGoesOn) {
     mp::Pool pool(1);
     mp::test::Gate gate;

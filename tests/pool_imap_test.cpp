@@ -136,6 +136,16 @@ TEST_F(PoolImap, ResultsAreThoseOfMapInTheOrderOfTheInput) {
     EXPECT_EQ(all_of(pool.imap(grow, numbers_to(100), 10)), pool.map(grow, numbers_to(100)));
 }
 
+TEST_F(PoolImap, ResultsThatWereMovedFromThrowAtEveryUse) {
+    mp::Pool pool(1);
+    auto from = pool.imap(twice, std::vector{1, 2});
+    auto to = std::move(from);
+    EXPECT_THROW((void)from.next(), mp::ClosedError);        // NOLINT(bugprone-use-after-move): what is promised
+    EXPECT_THROW((void)from.next_for(1s), mp::ClosedError);  // NOLINT(bugprone-use-after-move)
+    EXPECT_THROW((void)from.begin(), mp::ClosedError);       // NOLINT(bugprone-use-after-move)
+    EXPECT_EQ(to.next(), 2);
+}
+
 TEST_F(PoolImap, NegativeChunksAreRefused) {
     mp::Pool pool(1);
     EXPECT_THROW(pool.imap(twice, numbers_to(2), -1), std::invalid_argument);

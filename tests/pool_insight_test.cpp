@@ -120,6 +120,40 @@ TEST_F(PoolStatistics, SayWhatIsWaitingAndHowLongTasksRan) {
     EXPECT_EQ(after.workers.front().running, after.running);
 }
 
+// Takes 20 ms to be written and 30 ms to be read.
+struct SlowToTravel {
+    int number = 0;
+    template <class Archive>
+    void save(Archive& archive) const {
+        take_time(20ms);
+        archive(number);
+    }
+    template <class Archive>
+    void load(Archive& archive) {
+        take_time(30ms);
+        archive(number);
+    }
+};
+SlowToTravel think(const SlowToTravel& given) {
+    take_time(60ms);
+    return given;
+}
+
+TEST_F(PoolStatistics, TellWhatWorkersSpendOnDecodingAndEncoding) {
+    for (const int workers : {1, 0}) {
+        mp::Pool pool(workers);
+        pool.apply(take_time, 60ms);
+        const mp::PoolStats before = pool.stats();
+        EXPECT_GE(before.running - before.encoding, 60ms) << "a function's own time is not in it";
+        pool.apply(think, SlowToTravel{3});
+        const mp::PoolStats after = pool.stats();
+        EXPECT_GE(after.encoding - before.encoding, 50ms);
+        EXPECT_GE(after.running - before.running, 110ms);
+        EXPECT_GE((after.running - after.encoding) - (before.running - before.encoding), 60ms);
+        for (const mp::WorkerStats& worker : after.workers) EXPECT_EQ(worker.encoding, after.encoding);
+    }
+}
+
 TEST_F(PoolStatistics, CountAsRestartsOnlyWorkersInThePlaceOfDeadOnes) {
     mp::Pool pool(1);
     pool.apply(twice, 1);

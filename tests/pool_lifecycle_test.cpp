@@ -60,10 +60,11 @@ TEST_F(PoolLifecycle, HasOneWorkerPerProcessorUnlessToldOtherwise) {
 }
 
 TEST_F(PoolLifecycle, TheConstructorStartsNothing) {
+    // Less is no matter: what was there before may be closed a moment after it was reported to be over.
     const std::size_t handles = mp::test::open_handles();
     mp::Pool pool(3);
     EXPECT_TRUE(pool.worker_pids().empty());
-    EXPECT_EQ(mp::test::open_handles(), handles);
+    EXPECT_LE(mp::test::open_handles(), handles);
     EXPECT_EQ(pool.apply(twice, 4), 8);
     EXPECT_EQ(pool.worker_pids().size(), 3u);
 }

@@ -49,7 +49,7 @@ public:
     ResultAwaiter(AsyncResult<R> result, Executor executor, bool may_go_on)
         : result_(std::move(result)), executor_(std::move(executor)), may_go_on_(may_go_on) {}
 
-    bool await_ready() const noexcept { return may_go_on_ && ResultAccess::call(result_).ready(); }
+    bool await_ready() const { return may_go_on_ && ResultAccess::call(result_).ready(); }
     // A template, because <coroutine> is not needed by who does not use coroutines.
     template <class Coroutine>
     void await_suspend(Coroutine coroutine) const {
@@ -77,7 +77,7 @@ struct ResultOn {
 
 /// The result of `apply_async`, `map_async` or `starmap_async`. Copies refer to the same task. All functions are
 /// thread-safe. It may outlive its pool: a task that the pool could not finish has ClosedError or BrokenPool as its
-/// result.
+/// result. Every use of one that was moved from throws ClosedError.
 /// Source: Python's `multiprocessing.pool.AsyncResult`.
 template <class R>
 class AsyncResult {

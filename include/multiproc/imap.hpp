@@ -84,14 +84,14 @@ public:
 
     /// Waits for the first result or error. Called again it goes on: behind the item that was looked at last.
     Iterator begin() {
-        state_->go_to_unseen(std::nullopt);
+        state().go_to_unseen(std::nullopt);
         return Iterator(state_.get());
     }
     std::default_sentinel_t end() const noexcept { return {}; }
 
     /// Waits for the next result and returns it, or nothing at the end. Throws the item's error.
     std::optional<Value> next() {
-        if (!state_->go_to_unseen(std::nullopt) || state_->is_at_end()) return std::nullopt;
+        if (!state().go_to_unseen(std::nullopt) || state_->is_at_end()) return std::nullopt;
         return std::optional<Value>(std::move(state_->value()));
     }
 
@@ -99,7 +99,7 @@ public:
     /// lost then. The time that the input takes to be read does not count.
     /// Source: Python's `next(timeout)` of these iterators.
     std::optional<Value> next_for(std::chrono::nanoseconds timeout) {
-        if (!state_->go_to_unseen(timeout)) state_->throw_timeout();
+        if (!state().go_to_unseen(timeout)) state_->throw_timeout();
         if (state_->is_at_end()) return std::nullopt;
         return std::optional<Value>(std::move(state_->value()));
     }
@@ -115,6 +115,11 @@ private:
 
     explicit ImapResults(std::unique_ptr<detail::ImapStream> stream)
         : state_(std::make_unique<State>(std::move(stream))) {}
+
+    State& state() const {
+        if (!state_) throw ClosedError("multiproc: these results were moved from");
+        return *state_;
+    }
 
     std::unique_ptr<State> state_;  // where iterators find it after a move
 };

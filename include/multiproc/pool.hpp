@@ -74,7 +74,7 @@ struct PoolOptions {
     /// Run once in the fork server before it forks the first worker of this pool, so that all workers share the memory
     /// of what it loads, copy-on-write; with other start methods, and where it failed there, in each worker before the
     /// initializer. `.preload = multiproc::partial(load_model, path)`: the same function with the same arguments runs
-    /// once for all pools of the program. The server has the directory and environment that the program had at its first
+    /// once for all pools of the program, and all children that the server forks later have what it loaded. The server has the directory and environment that the program had at its first
     /// start. If it starts a thread that stays, nothing can be forked safely any more, and workers are spawned.
     Action preload = {};
     Action initializer = {};         ///< run in each worker before its first task

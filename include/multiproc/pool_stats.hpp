@@ -15,17 +15,18 @@
 namespace multiproc {
 
 /// What one worker has done. Times are measured for one small task in sixteen and for every longer one, and cover the
-/// others by extrapolation; they include decoding the arguments and encoding the result.
+/// others by extrapolation.
 struct WorkerStats {
     std::string name;
     std::uint32_t pid = 0;
-    std::uint64_t tasks = 0;              ///< with a result or an error
-    std::uint64_t failures = 0;           ///< of them with an error
-    std::uint64_t messages = 0;           ///< that brought it tasks
-    std::uint64_t bytes_sent = 0;         ///< of arguments
-    std::uint64_t bytes_received = 0;     ///< of results
-    std::chrono::nanoseconds running{0};  ///< time in tasks
-    std::chrono::nanoseconds waiting{0};  ///< the rest of its time since its start
+    std::uint64_t tasks = 0;               ///< with a result or an error
+    std::uint64_t failures = 0;            ///< of them with an error
+    std::uint64_t messages = 0;            ///< that brought it tasks
+    std::uint64_t bytes_sent = 0;          ///< of arguments
+    std::uint64_t bytes_received = 0;      ///< of results
+    std::chrono::nanoseconds running{0};   ///< time in tasks...
+    std::chrono::nanoseconds encoding{0};  ///< ... of which so much went into decoding arguments and encoding results
+    std::chrono::nanoseconds waiting{0};   ///< the rest of its time since its start
 };
 
 /// The sums over all workers that ever were, and the workers there are now.
@@ -38,6 +39,7 @@ struct PoolStats {
     std::uint64_t bytes_sent = 0;
     std::uint64_t bytes_received = 0;
     std::chrono::nanoseconds running{0};
+    std::chrono::nanoseconds encoding{0};
     std::vector<WorkerStats> workers;
 };
 

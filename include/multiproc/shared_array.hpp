@@ -15,7 +15,9 @@
 /// A SharedArray is a handle: copies refer to the same elements, in this process and in every other one that was given
 /// it. It can be an argument or a result of a task, alone or inside containers and aggregates. It has no name that
 /// another program could open, and its memory is given back when the last process that uses it drops it, however these
-/// processes end.
+/// processes end. A worker keeps an array that its tasks were given until the caller has dropped it, so that the next
+/// task gets it for nothing; it lets go of it as soon as it looks for another task. One call or result can refer to up to
+/// 1000 arrays; slices of one array count as one.
 ///
 /// Two tasks that use the same elements at the same time race as two threads would: give each its own slice, or its own
 /// array. What a task has written is seen by whoever gets its result.
@@ -39,6 +41,9 @@ namespace multiproc {
 
 /// `size()` elements of type `T` in memory that processes share. `T` is a number, an enum, or made of such without
 /// pointers: what travels as its bytes (see codec.hpp).
+///
+/// Each function that sends it throws CodecError if a call or result has more than 1000 of them, and std::system_error if
+/// the receiver has no descriptor or address space left for it.
 ///
 /// Different objects may be used by different threads at once, also if they refer to the same elements. Each array that
 /// was not made by `slice` or by copying holds one file descriptor or HANDLE in each process that uses it, so for

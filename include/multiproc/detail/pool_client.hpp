@@ -70,7 +70,7 @@ public:
     bool wait_unless(const std::atomic<bool>& stopped) const;
     void interrupt_waits() const;
     bool wait_for(std::chrono::nanoseconds timeout) const;
-    bool ready() const noexcept;
+    bool ready() const;
     bool successful() const;
     bool cancel() const;
     void then(Continuation continuation) const;
@@ -109,6 +109,7 @@ private:
         return values;
     }
 
+    CallState& state() const;  // throws ClosedError if it was moved from
     InputBuffer await_result() const;
     bool is_map() const noexcept;
     std::size_t item_count() const noexcept;

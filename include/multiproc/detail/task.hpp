@@ -7,6 +7,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <typeinfo>
 
@@ -43,6 +44,23 @@ public:
         return done_ == 0 ? 0 : static_cast<std::uint32_t>(progress_->load(std::memory_order_relaxed));
     }
 
+    /// Measures, where that is wanted, how much of the run is the callables' own time.
+    class CallTimer {
+    public:
+        explicit CallTimer(TaskRun& task) : task_(task) {
+            if (task.times_calls_) begin_ = std::chrono::steady_clock::now();
+        }
+        ~CallTimer() {
+            if (task_.times_calls_) task_.in_calls_ += std::chrono::steady_clock::now() - begin_;
+        }
+        CallTimer(const CallTimer&) = delete;
+        CallTimer& operator=(const CallTimer&) = delete;
+
+    private:
+        TaskRun& task_;
+        std::chrono::steady_clock::time_point begin_;
+    };
+
     /// Called in a catch block: the error is the item's result.
     void item_failed() noexcept { send_error(); }
 
@@ -60,6 +78,8 @@ protected:
     std::atomic<std::uint64_t>* progress_ = nullptr;
     std::uint32_t done_ = 0;
     bool send_each_ = false;
+    bool times_calls_ = false;
+    std::chrono::steady_clock::duration in_calls_{0};
 };
 
 struct TaskDescriptor {
@@ -232,10 +252,14 @@ struct TaskRunner {
 
 private:
     static void run_item(TaskRun& task, F& f, Storage& arguments) {
+        const auto call = [&]() -> decltype(auto) {
+            const TaskRun::CallTimer timer(task);
+            return Called::invoke(f, arguments);
+        };
         if constexpr (std::is_void_v<raw_result_t<Called, F>>) {
-            Called::invoke(f, arguments);
+            call();
         } else {
-            encode_result(task, Called::invoke(f, arguments));
+            encode_result(task, call());
         }
     }
 
