@@ -106,11 +106,11 @@ void TaskWriter::grow(std::size_t more) {
     limit_ = room.end;
 }
 
-CallHandle TaskWriter::submit(const TaskTarget& target, ItemShape shape, const CallOptions* options) {
-    CallRef call =
-        spill_ && spill_->out.is_spilled()
-            ? engine_->submit_single(target, shape, spill_->out.lease(), size(), prefix_, attachment_storage(), options)
-            : engine_->submit_single(target, shape, bytes(), prefix_, attachment_storage(), options);
+CallHandle TaskWriter::submit(const TaskTarget& target, ItemShape shape, const CallOptions* options, bool waits) {
+    CallRef call = spill_ && spill_->out.is_spilled()
+                       ? engine_->submit_single(target, shape, spill_->out.lease(), size(), prefix_,
+                                                attachment_storage(), options, waits)
+                       : engine_->submit_single(target, shape, bytes(), prefix_, attachment_storage(), options, waits);
     return CallHandle(call.detach());
 }
 

@@ -66,9 +66,11 @@ public:
 
     // Submission: starts the pool if need be, and refuses when it takes no work. The attachments are moved from.
     CallRef submit_single(const TaskTarget& target, ItemShape shape, std::span<const std::byte> message,
-                          std::size_t prefix, std::span<Attachment> attachments, const CallOptions* options);
+                          std::size_t prefix, std::span<Attachment> attachments, const CallOptions* options,
+                          bool waits);
     CallRef submit_single(const TaskTarget& target, ItemShape shape, SegmentLease message, std::size_t size,
-                          std::size_t prefix, std::span<Attachment> attachments, const CallOptions* options);
+                          std::size_t prefix, std::span<Attachment> attachments, const CallOptions* options,
+                          bool waits);
     CallRef begin_map(const TaskTarget& target, const CallOptions& options, ResultSink sink);
     void submit_items(CallState& call, std::shared_ptr<ItemBlock> block, std::uint64_t count);
     void complete_input(CallState& call);
@@ -194,7 +196,7 @@ private:
     CallRef new_call(const KnownTask& task, std::unique_ptr<CallDetails>& details);
     void note_choices(CallState& call) noexcept;
     template <class Queue>
-    CallRef submit_call(const TaskTarget& target, const CallOptions* options, Queue queue);
+    CallRef submit_call(const TaskTarget& target, const CallOptions* options, bool waits, Queue queue);
     void after_submission();
     bool is_on_demand() const noexcept { return settings_.idle_timeout.count() != 0; }
     bool is_local() const noexcept { return settings_.workers == 0; }
@@ -247,6 +249,7 @@ private:
     void look_at_imbalance();
 
     // pool_wait.cpp: who sleeps where
+    void await_done(std::unique_lock<std::mutex>& lock, const CallState& single);
     template <class Done>
     bool wait_until(std::unique_lock<std::mutex>& lock, os::Deadline deadline, DoorbellPage::Mode mode, Done done);
     void serve();

@@ -122,9 +122,9 @@ void PoolEngine::reuse(std::shared_ptr<ItemBlock> block) noexcept {
     spare_block_ = std::move(block);
 }
 
-// `queue` puts the call's item into the queue.
+// `queue` puts the call's item into the queue. Who waits for the result at once keeps the mutex in between.
 template <class Queue>
-CallRef PoolEngine::submit_call(const TaskTarget& target, const CallOptions* options, Queue queue) {
+CallRef PoolEngine::submit_call(const TaskTarget& target, const CallOptions* options, bool waits, Queue queue) {
     require_ours();
     std::unique_ptr<CallDetails> details = details_for(options);
     std::unique_lock lock(mutex_);
@@ -138,13 +138,19 @@ CallRef PoolEngine::submit_call(const TaskTarget& target, const CallOptions* opt
         run_here(lock, *call);
     } else {
         after_submission();
+        if (!waits) {
+            brief_service();
+        } else if (!call->is_done()) {
+            await_done(lock, *call);
+        }
     }
     return call;
 }
 
 CallRef PoolEngine::submit_single(const TaskTarget& target, ItemShape shape, std::span<const std::byte> message,
-                                  std::size_t prefix, std::span<Attachment> attachments, const CallOptions* options) {
-    return submit_call(target, options, [&](const KnownTask& task, const CallRef& call) {
+                                  std::size_t prefix, std::span<Attachment> attachments, const CallOptions* options,
+                                  bool waits) {
+    return submit_call(target, options, waits, [&](const KnownTask& task, const CallRef& call) {
         const std::span<const std::byte> item = message.subspan(prefix);
         // What has options of its own is sent, watched and repeated by itself; and each thread of a pool without workers
         // runs its own.
@@ -160,8 +166,9 @@ CallRef PoolEngine::submit_single(const TaskTarget& target, ItemShape shape, std
 }
 
 CallRef PoolEngine::submit_single(const TaskTarget& target, ItemShape shape, SegmentLease message, std::size_t size,
-                                  std::size_t prefix, std::span<Attachment> attachments, const CallOptions* options) {
-    return submit_call(target, options, [&](const KnownTask& task, const CallRef& call) {
+                                  std::size_t prefix, std::span<Attachment> attachments, const CallOptions* options,
+                                  bool waits) {
+    return submit_call(target, options, waits, [&](const KnownTask& task, const CallRef& call) {
         auto block = std::make_shared<ItemBlock>();
         block->task = task.ref;
         block->stats = task.stats;
@@ -177,7 +184,8 @@ CallRef PoolEngine::submit_single(const TaskTarget& target, ItemShape shape, Seg
 }
 
 // A worker without work gets what waits at once. Else small tasks may gather for a moment, so that many of them travel
-// as one message; who takes results on the way, or the service thread when a worker runs low, sends them on.
+// as one message; who takes results on the way, or the service thread when a worker runs low, sends them on. It has to be
+// told of that: see brief_service.
 void PoolEngine::after_submission() {
     if (++pending_items_ >= singles_per_look) {
         pending_items_ = 0;
@@ -185,7 +193,6 @@ void PoolEngine::after_submission() {
     } else if (may_be_idle_ || pending_.size() > 1 || (is_on_demand() && workers_.size() < size_)) {
         feed();
     }
-    brief_service();
 }
 
 // A pool without workers: everything runs at once, in the thread that submits it. Other threads' calls may be in the

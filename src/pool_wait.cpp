@@ -54,6 +54,10 @@ bool PoolEngine::wait_until(std::unique_lock<std::mutex>& lock, os::Deadline dea
     return done();
 }
 
+void PoolEngine::await_done(std::unique_lock<std::mutex>& lock, const CallState& single) {
+    wait_until(lock, os::never, DoorbellPage::waiter, [&] { return single.is_done(); });
+}
+
 bool PoolEngine::wait(CallState& call, os::Deadline deadline, const std::atomic<bool>* stopped) {
     if (call.is_done()) return true;
     require_ours();

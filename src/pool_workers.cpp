@@ -93,10 +93,11 @@ void PoolEngine::send_what_is_late() {
 // A worker without tasks whose ring takes nothing: it has no room, or too many handles are on their way, which passes as
 // soon as the worker reads. If it does not, nobody can tell why, but whoever waits for it must not do so for ever.
 void PoolEngine::note_late(Worker& worker, const std::string& what) {
-    if (!has_late_) doorbell_.wake_service();
     has_late_ = true;
     const std::uint64_t position = worker.child->tasks().bottom();
     const os::Clock::time_point now = os::Clock::now();
+    // It may sleep for ever, because the workers that were late until now run something.
+    if (service_asleep_ && service_deadline_ > now + send_interval) doorbell_.wake_service();
     const bool is_ready = worker.in_flight.empty() && worker.child->phase() == Phase::running;
     if (!is_ready || worker.late_since == os::Clock::time_point() || position != worker.late_position) {
         worker.late_since = now;

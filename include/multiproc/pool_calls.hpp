@@ -25,21 +25,14 @@ public:
     /// Runs `f(args...)` in a worker and returns its result. Throws what it threw; see AsyncResult::get.
     template <class F, class... Args>
     auto apply(F&& f, Args&&... args) {
-        return apply_async(std::forward<F>(f), std::forward<Args>(args)...).get();
+        return submit(true, std::forward<F>(f), std::forward<Args>(args)...).get();
     }
 
     /// Starts `f(args...)` in a worker and returns at once. Throws CodecError if an argument cannot be encoded,
     /// ClosedError after `close` or `terminate`, BrokenPool, and as `start` for the first task.
     template <class F, class... Args>
     AsyncResult<detail::task_result_t<F, Args...>> apply_async(F&& f, Args&&... args) {
-        using Task = detail::Task<F, Args...>;
-        const typename Task::Function function(std::forward<F>(f));
-        const detail::TaskTarget target = Task::target(function);
-        detail::TaskWriter writer(self().engine());
-        Task::write_callable(writer, function);
-        writer.callable_written();
-        Task::write_item(writer, std::forward<Args>(args)...);
-        return AsyncResult<typename Task::Result>(writer.submit(target, shape<Task>, &self().call_options()));
+        return submit(false, std::forward<F>(f), std::forward<Args>(args)...);
     }
 
     /// Runs `f(x)` for each `x` of `inputs` and returns the results in that order (nothing if `f` returns void).
@@ -120,6 +113,18 @@ private:
         std::apply([&out](auto&&... args) { Task::write_item(out, std::forward<decltype(args)>(args)...); },
                    std::forward<decltype(input)>(input));
     };
+
+    template <class F, class... Args>
+    AsyncResult<detail::task_result_t<F, Args...>> submit(bool waits, F&& f, Args&&... args) {
+        using Task = detail::Task<F, Args...>;
+        const typename Task::Function function(std::forward<F>(f));
+        const detail::TaskTarget target = Task::target(function);
+        detail::TaskWriter writer(self().engine());
+        Task::write_callable(writer, function);
+        writer.callable_written();
+        Task::write_item(writer, std::forward<Args>(args)...);
+        return AsyncResult<typename Task::Result>(writer.submit(target, shape<Task>, &self().call_options(), waits));
+    }
 
     CallOptions options_with(Count chunk_size) {
         CallOptions options = self().call_options();

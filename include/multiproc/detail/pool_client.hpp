@@ -129,8 +129,9 @@ public:
     /// The callable's fields come first.
     void callable_written() noexcept { prefix_ = size(); }
     void attach(const Attachment& attachment) override;
-    /// Sends it. Throws ClosedError or BrokenPool if the pool takes no work, and what its start throws.
-    CallHandle submit(const TaskTarget& target, ItemShape shape, const CallOptions* options = nullptr);
+    /// Sends it, and waits for the result if asked to. Throws ClosedError or BrokenPool if the pool takes no work, and what
+    /// its start throws.
+    CallHandle submit(const TaskTarget& target, ItemShape shape, const CallOptions* options, bool waits);
 
 private:
     void grow(std::size_t more) override;
