@@ -252,7 +252,8 @@ void PoolEngine::rebalance() {
             if (!take_back_last(busy)) break;
         if (busy.is_stopping && !busy.is_told_to_stop) retire(busy);
         if (pending_.empty()) return;
-        while (!pending_.empty()) {
+        // It may have all the tasks it is to run before nothing is waiting any more.
+        while (!pending_.empty() && idle->is_usable()) {
             if (!dispatch(*idle, pending_.front())) break;
             if (pending_.front().count == 0) pending_.pop_front();
         }
