@@ -24,7 +24,7 @@ std::vector<LocalRun::Item> LocalRun::run(const detail::TaskTarget& target, cons
     result_ = this;
     progress_ = &progress_word_;
     send_each_ = true;
-    times_calls_ = true;
+    time_calls();
     items_.reserve(count);
     try {
         target.descriptor->run(*this);

@@ -21,7 +21,7 @@ public:
     // Runs the items of the batch in this thread; one Item for each. Throws std::bad_alloc.
     std::vector<Item> run(const detail::Batch& batch);
     // Of the last run, how much time the functions themselves took.
-    std::chrono::nanoseconds in_calls() const noexcept { return in_calls_; }
+    std::chrono::nanoseconds in_calls() const noexcept { return time_in_calls(); }
     // Runs `items` items of a task whose name, for people, is `name`.
     std::vector<Item> run(const detail::TaskTarget& target, const std::string& name,
                           std::span<const std::byte> callable, std::span<const std::byte> item_bytes,

@@ -47,8 +47,8 @@ void ResultWriter::begin_call(std::uint64_t id, std::uint32_t items, std::uint32
     first_ = 0;
     done_ = 0;
     begun_ = flags == 0 ? 0 : now();
-    times_calls_ = begun_ != 0;
-    in_calls_ = {};
+    times_calls_ = false;
+    if (begun_ != 0) time_calls();
     if ((flags & CallRecord::watched) != 0) {
         ControlBlock& control = channel_.control();
         control.running_since.store(begun_, std::memory_order_relaxed);
@@ -119,7 +119,7 @@ void ResultWriter::push(ResultRecord* record, std::size_t payload) noexcept {
     std::size_t size = sizeof(ResultRecord) + payload;
     if (begun_ != 0) {
         size = round_up_to_cell(size + sizeof(ResultTiming));
-        const ResultTiming timing{begun_, now() - begun_, to_nanoseconds(in_calls_)};
+        const ResultTiming timing{begun_, now() - begun_, to_nanoseconds(time_in_calls())};
         std::memcpy(reinterpret_cast<std::byte*>(record) + size - sizeof timing, &timing, sizeof timing);
         record->form |= ResultRecord::timed;
     }

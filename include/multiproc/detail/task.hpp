@@ -6,6 +6,7 @@
 /// functions of one signature share a descriptor; the function's own address travels beside it in the same way.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -44,20 +45,23 @@ public:
         return done_ == 0 ? 0 : static_cast<std::uint32_t>(progress_->load(std::memory_order_relaxed));
     }
 
-    /// Measures, where that is wanted, how much of the run is the callables' own time.
+    /// Measures, where that is wanted, how much of the run is the callables' own time. Of many items some are enough: to
+    /// read the clock twice takes longer than a small one.
     class CallTimer {
     public:
-        explicit CallTimer(TaskRun& task) : task_(task) {
-            if (task.times_calls_) begin_ = std::chrono::steady_clock::now();
+        CallTimer(TaskRun& task, std::uint32_t item)
+            : task_(task), is_on_(task.times_calls_ && (item & task.untimed_items_) == 0) {
+            if (is_on_) begin_ = std::chrono::steady_clock::now();
         }
         ~CallTimer() {
-            if (task_.times_calls_) task_.in_calls_ += std::chrono::steady_clock::now() - begin_;
+            if (is_on_) task_.in_calls_ += std::chrono::steady_clock::now() - begin_;
         }
         CallTimer(const CallTimer&) = delete;
         CallTimer& operator=(const CallTimer&) = delete;
 
     private:
         TaskRun& task_;
+        const bool is_on_;
         std::chrono::steady_clock::time_point begin_;
     };
 
@@ -78,7 +82,22 @@ protected:
     std::atomic<std::uint64_t>* progress_ = nullptr;
     std::uint32_t done_ = 0;
     bool send_each_ = false;
+    /// Begins to measure the calls of `count` items.
+    void time_calls() noexcept {
+        times_calls_ = true;
+        in_calls_ = {};
+        untimed_items_ = 0;
+        while (count / (untimed_items_ + 1) > 32) untimed_items_ = 2 * untimed_items_ + 1;
+    }
+    /// How much time all of them have taken, by those that were measured.
+    std::chrono::steady_clock::duration time_in_calls() const noexcept {
+        return in_calls_ * count / std::max<std::uint32_t>((count + untimed_items_) / (untimed_items_ + 1), 1);
+    }
+
     bool times_calls_ = false;
+
+private:
+    std::uint32_t untimed_items_ = 0;  ///< a mask: items whose number has a bit of it are not measured
     std::chrono::steady_clock::duration in_calls_{0};
 };
 
@@ -235,12 +254,12 @@ struct TaskRunner {
             try {
                 Storage arguments = read_item(task);
                 if constexpr (Called::pure) {
-                    run_item(task, f, arguments);
+                    run_item(task, f, arguments, item);
                 } else {
                     // A call may change it, so each item gets a fresh one, as if it had been sent alone.
                     InputBuffer in = task.fields;
                     F fresh = CallableCodec<F>::read(in, task.function);
-                    run_item(task, fresh, arguments);
+                    run_item(task, fresh, arguments, item);
                 }
             } catch (...) {
                 task.item_failed();
@@ -251,9 +270,9 @@ struct TaskRunner {
     }
 
 private:
-    static void run_item(TaskRun& task, F& f, Storage& arguments) {
+    static void run_item(TaskRun& task, F& f, Storage& arguments, std::uint32_t item) {
         const auto call = [&]() -> decltype(auto) {
-            const TaskRun::CallTimer timer(task);
+            const TaskRun::CallTimer timer(task, item);
             return Called::invoke(f, arguments);
         };
         if constexpr (std::is_void_v<raw_result_t<Called, F>>) {
