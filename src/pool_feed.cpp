@@ -146,6 +146,7 @@ bool PoolEngine::dispatch(Worker& worker, Batch& batch) {
     if (settings_.max_tasks_per_worker != 0 && !internal)
         most =
             static_cast<std::uint32_t>(std::min<std::uint64_t>(most, settings_.max_tasks_per_worker - worker.assigned));
+    if (most == 0) return false;  // it has all the tasks it is to run
     std::uint32_t count = 0;
     std::size_t end = batch.offset;
     if (block.has_lengths || block.is_shared()) {
@@ -252,8 +253,7 @@ void PoolEngine::rebalance() {
             if (!take_back_last(busy)) break;
         if (busy.is_stopping && !busy.is_told_to_stop) retire(busy);
         if (pending_.empty()) return;
-        // It may have all the tasks it is to run before nothing is waiting any more.
-        while (!pending_.empty() && idle->is_usable()) {
+        while (!pending_.empty()) {
             if (!dispatch(*idle, pending_.front())) break;
             if (pending_.front().count == 0) pending_.pop_front();
         }
