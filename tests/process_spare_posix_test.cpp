@@ -136,7 +136,7 @@ TEST_F(ProcessSpare, has_the_surroundings_of_the_start_that_uses_it) {
     ASSERT_EQ(::getrlimit(RLIMIT_NPROC, &processes), 0);
     for (unsigned i = 0; i < 20; ++i) {
         std::filesystem::current_path(i % 2 == 0 ? home : home.root_path());
-        ::umask(i);
+        ::umask(static_cast<mode_t>(i));
         ::setenv("MULTIPROC_TEST_SPARE", std::to_string(i).c_str(), 1);
         rlimit lower = core;
         lower.rlim_cur = std::min<rlim_t>(core.rlim_max, i);
