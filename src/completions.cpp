@@ -45,7 +45,7 @@ std::vector<CallHandle> checked(std::vector<CallHandle> calls) {
 
 }  // namespace
 
-Completions::Completions(std::vector<CallHandle> calls, std::optional<std::chrono::nanoseconds> timeout)
+Completions::Completions(std::vector<CallHandle> calls, std::optional<Timeout> timeout)
     : state_(std::make_unique<State>(checked(std::move(calls)), timeout ? deadline_after(*timeout) : os::never)) {
     for (std::size_t i = 0; i < state_->calls.size(); ++i) {
         CallState& call = *state_->calls[i].call();

@@ -185,7 +185,7 @@ void ImapStream::start(std::unique_ptr<ImapInput> input) {
     state_->fill(true);
 }
 
-ImapStream::Step ImapStream::advance(std::optional<std::chrono::nanoseconds> timeout) {
+ImapStream::Step ImapStream::advance(std::optional<Timeout> timeout) {
     State& state = *state_;
     if (state.is_over) return Step::end;
     const os::Deadline deadline = timeout ? deadline_after(*timeout) : os::never;

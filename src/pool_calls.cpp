@@ -1,5 +1,6 @@
 // What can be done with a call that runs: be told of its end, cancel it, end it when its time is over.
 #include <algorithm>
+#include <cstdio>
 #include <new>
 
 #include <multiproc/errors.hpp>
@@ -25,10 +26,12 @@ struct Callback final : CallbackThread::Job {
     Callback(CallRef about, Continuation what) : call(std::move(about)), continuation(std::move(what)) {}
     void run() override {
         const Executor& executor = continuation.executor ? continuation.executor : call->options().executor;
-        if (executor) {
+        if (!executor) return continuation.run();
+        try {
             executor(std::move(continuation.run));
-        } else {
-            continuation.run();
+        } catch (...) {
+            if (!continuation.refused) throw;
+            continuation.refused(std::current_exception());
         }
     }
     CallRef call;
@@ -230,6 +233,14 @@ bool PoolEngine::end_cancelled_task(Worker& worker) {
 }
 
 // Ends tasks that take longer than they may; when to look again.
+std::string PoolEngine::overdue_text(const CallState& call, std::uint64_t item) {
+    char limit[32];
+    std::snprintf(limit, sizeof limit, "%g s", static_cast<double>(call.options().timeout.count()) / 1e9);
+    const bool is_map = call.details() != nullptr && call.details()->is_map;
+    return "multiproc: " + (is_map ? "item " + std::to_string(item) + " of " : "") + call.task().name +
+           " took longer than its timeout of " + limit;
+}
+
 os::Deadline PoolEngine::check_timeouts() {
     if (watched_ == 0) return os::never;
     const os::Clock::time_point now = os::Clock::now();
@@ -238,23 +249,23 @@ os::Deadline PoolEngine::check_timeouts() {
     for (const auto& worker : workers_) {
         if (worker->is_condemned || worker->is_broken) continue;
         const Child::Running running = worker->child->running();
-        const CallState* overdue = nullptr;
+        std::string overdue;
         for (const Dispatch& dispatch : worker->in_flight) {
-            const CallState& call = dispatch.batch.block->call_of(dispatch.batch.first + dispatch.received);
+            const std::uint64_t item = dispatch.batch.first + dispatch.received;
+            const CallState& call = dispatch.batch.block->call_of(item);
             const std::chrono::nanoseconds timeout = call.options().timeout;
             if (timeout.count() == 0) continue;
             // Nobody tells when a task begins, but its time cannot be over before a whole timeout from now.
             const bool is_running = running.id == dispatch.id;
             const os::Deadline end = is_running ? deadline_from(running.since, timeout)
                                                 : deadline_from(now, std::max(timeout, shortest_look));
-            if (end <= now) overdue = &call;
+            if (end <= now) overdue = overdue_text(call, item);
             if (end > now) next = std::min(next, end);
         }
-        if (overdue == nullptr) continue;
-        const std::string& name = overdue->task().name;
+        if (overdue.empty()) continue;
         drain(*worker);  // it may have finished in time, and nobody has looked
         if (!worker->in_flight.empty() && worker->in_flight.front().id == running.id && condemn(*worker)) {
-            worker->verdict = maker_of(TimeoutError("multiproc: " + name + " took longer than its timeout"));
+            worker->verdict = maker_of(TimeoutError(overdue));
         } else {
             has_finished = true;
         }

@@ -33,7 +33,7 @@ bool CallHandle::wait_unless(const std::atomic<bool>& stopped) const {
     return state().is_done() || state().engine().wait(*call_, os::never, &stopped);
 }
 void CallHandle::interrupt_waits() const { state().engine().interrupt_waits(); }
-bool CallHandle::wait_for(std::chrono::nanoseconds timeout) const {
+bool CallHandle::wait_for(Timeout timeout) const {
     return state().is_done() || state().engine().wait(*call_, deadline_after(timeout));
 }
 bool CallHandle::ready() const { return state().is_done(); }

@@ -232,6 +232,7 @@ private:
     bool condemn(Worker& worker);
     static std::uint32_t item_at(Worker& worker);
     bool end_cancelled_task(Worker& worker);
+    static std::string overdue_text(const CallState& call, std::uint64_t item);
     os::Deadline check_timeouts();
 
     // pool_feed.cpp: who gets what

@@ -23,9 +23,7 @@ ProcessState& ProcessHandle::state() const {
 
 void ProcessHandle::start() { state().start(); }
 void ProcessHandle::join() const { state().await_end(os::never); }
-bool ProcessHandle::join_for(std::chrono::nanoseconds timeout) const {
-    return state().await_end(deadline_after(timeout));
-}
+bool ProcessHandle::join_for(Timeout timeout) const { return state().await_end(deadline_after(timeout)); }
 bool ProcessHandle::is_alive() const { return state().is_alive(); }
 std::optional<ExitStatus> ProcessHandle::exit_status() const { return state().exit_status(); }
 void ProcessHandle::terminate() const { state().signal(os::Signal::terminate); }
@@ -51,7 +49,7 @@ void ProcessHandle::read_result(void (*read)(InputBuffer&, void*), void* context
 
 bool Sentinel::ready() const noexcept { return state_->has_ended(); }
 
-std::vector<Sentinel> wait(std::span<const Sentinel> sentinels, std::optional<std::chrono::nanoseconds> timeout) {
+std::vector<Sentinel> wait(std::span<const Sentinel> sentinels, std::optional<Timeout> timeout) {
     if (sentinels.empty() && !timeout)
         throw std::invalid_argument("multiproc: wait() without sentinels and without a timeout would never return");
     std::vector<Sentinel> ready;

@@ -51,7 +51,7 @@ TEST_F(PoolAsync, ReadyWaitAndSuccessfulTellHowItStands) {
     EXPECT_FALSE(result.wait_for(1ms));
     EXPECT_THROW(result.successful(), std::logic_error);
     gate.open();
-    result.wait();
+    EXPECT_TRUE(result.wait_for(std::chrono::hours::max()));  // more than 64 bits of nanoseconds
     EXPECT_TRUE(result.ready());
     EXPECT_TRUE(result.successful());
     EXPECT_EQ(result.get(), 7);
@@ -87,6 +87,7 @@ TEST_F(PoolAsync, GetForThrowsOnTimeAndTheTaskGoesOn) {
     mp::test::Gate gate;
     const mp::AsyncResult<int> result = pool.apply_async(mp::test::pass_gate, gate.path(), 5);
     EXPECT_THROW(result.get_for(20ms), mp::TimeoutError);
+    EXPECT_THROW(result.get_for(std::chrono::hours::min()), mp::TimeoutError);
     EXPECT_THROW(result.get_for(0s), mp::TimeoutError);
     EXPECT_THROW(result.get_for(-5s), mp::TimeoutError);
     gate.open();

@@ -346,6 +346,36 @@ TEST_F(PoolCallbacks, ACoroutineGoesOnWhereTheExecutorTakesItAlsoWhenReady) {
     }
 }
 
+Detached await_refused(const mp::AsyncResult<int>& result, mp::Executor executor, Later<std::string>& error) {
+    try {
+        co_await result.on(std::move(executor));
+        error.set("none");
+    } catch (const std::domain_error& caught) { error.set(caught.what()); }
+}
+
+TEST_F(PoolCallbacks, ACoroutineIsToldThatItsExecutorThrew) {
+    mp::Pool pool(1);
+    const mp::AsyncResult<int> result = pool.apply_async(twice, 6);
+    Later<std::string> error;
+    await_refused(
+        result, [](const std::function<void()>&) { throw std::domain_error("the loop is closed"); }, error);
+    EXPECT_EQ(error.get(), "the loop is closed");
+}
+
+TEST_F(PoolCallbacks, AnExecutorThatThrowsAfterItRanACoroutineDoesNotRunItAgain) {
+    mp::Pool pool(1);
+    const mp::AsyncResult<int> result = pool.apply_async(twice, 6);
+    Later<std::string> error;
+    await_refused(
+        result,
+        [](const std::function<void()>& run) {
+            run();
+            throw std::domain_error("too late");
+        },
+        error);
+    EXPECT_EQ(error.get(), "none");
+}
+
 #if defined(__cpp_lib_jthread)
 TEST_F(PoolCallbacks, AStopEndsTheWaitAndNotTheTask) {
     mp::Pool pool(1);

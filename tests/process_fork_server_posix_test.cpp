@@ -10,8 +10,8 @@
 
 #include <multiproc/multiproc.hpp>
 
-#include "support/each_start_method.hpp"
 #include "support/gate.hpp"
+#include "support/with_fork_server.hpp"
 
 namespace {
 
@@ -19,27 +19,7 @@ using namespace std::chrono_literals;
 namespace mp = multiproc;
 namespace test = mp::test;
 
-class ProcessForkServer : public test::EachStartMethod {
-protected:
-    void SetUp() override {
-        EachStartMethod::SetUp();
-        mp::set_start_method(mp::StartMethod::forkserver);
-        server_ = server();
-        allow(1, 12);  // where another method is tested the server is new
-    }
-    static pid_t server() {
-        mp::Process p([] { return static_cast<std::int64_t>(::getppid()); });
-        p.start();
-        return static_cast<pid_t>(p.result());
-    }
-    // Kills it and waits until it is gone.
-    void kill_server() const {
-        ::kill(server_, SIGKILL);
-        EXPECT_TRUE(test::holds_soon([this] { return !test::is_running(static_cast<std::uint32_t>(server_)); }));
-    }
-
-    pid_t server_ = 0;
-};
+using ProcessForkServer = test::WithForkServer;
 
 TEST_F(ProcessForkServer, is_a_process_between_parent_and_child_and_stays) {
     EXPECT_NE(server_, ::getpid());

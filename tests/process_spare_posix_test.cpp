@@ -15,8 +15,8 @@
 
 #include <multiproc/multiproc.hpp>
 
-#include "support/each_start_method.hpp"
 #include "support/leftovers.hpp"
+#include "support/with_fork_server.hpp"
 
 namespace {
 
@@ -24,19 +24,11 @@ using namespace std::chrono_literals;
 namespace mp = multiproc;
 namespace test = mp::test;
 
-class ProcessSpare : public test::EachStartMethod {
+class ProcessSpare : public test::WithForkServer {
 protected:
     void SetUp() override {
-        EachStartMethod::SetUp();
-        mp::set_start_method(mp::StartMethod::forkserver);
-        server_ = server();
-        allow(1, 12);  // where another method is tested the server is new
+        WithForkServer::SetUp();
         ASSERT_TRUE(test::holds_soon([this] { return spares().empty(); }));
-    }
-    static pid_t server() {
-        mp::Process p([] { return static_cast<std::int64_t>(::getppid()); });
-        p.start();
-        return static_cast<pid_t>(p.result());
     }
     // All that is below this process but the server.
     std::vector<pid_t> spares() const {
@@ -52,8 +44,6 @@ protected:
             ASSERT_EQ(p.result(), 1);
         }
     }
-
-    pid_t server_ = 0;
 };
 
 TEST_F(ProcessSpare, waits_after_quick_starts_and_leaves_when_there_are_no_more) {
@@ -96,12 +86,10 @@ TEST_F(ProcessSpare, that_was_killed_is_not_missed) {
 TEST_F(ProcessSpare, whose_server_was_killed_is_not_used) {
     for (int i = 0; i < 5; ++i) {
         start_some();
-        const pid_t killed = server();
-        ::kill(killed, SIGKILL);
-        // Reaped, so that this process knows of it: a moment before, a child of that server might be used yet.
-        EXPECT_TRUE(test::holds_soon([&] { return ::kill(killed, 0) != 0; }));
+        server_ = server();
+        kill_server();  // reaped, too: a moment before, a child of that server might be used yet
         const pid_t next = server();
-        EXPECT_NE(next, killed);
+        EXPECT_NE(next, server_);
         EXPECT_TRUE(test::is_running(static_cast<std::uint32_t>(next)));
         EXPECT_EQ(server(), next);
     }

@@ -13,6 +13,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <type_traits>
@@ -27,6 +28,7 @@
 #include <multiproc/config.hpp>
 #include <multiproc/detail/pool_client.hpp>
 #include <multiproc/errors.hpp>
+#include <multiproc/timeout.hpp>
 
 namespace multiproc {
 
@@ -52,14 +54,28 @@ public:
     bool await_ready() const { return may_go_on_ && ResultAccess::call(result_).ready(); }
     // A template, because <coroutine> is not needed by who does not use coroutines.
     template <class Coroutine>
-    void await_suspend(Coroutine coroutine) const {
-        // The coroutine may have ended, and this object with it, before `then` has returned.
+    void await_suspend(Coroutine coroutine) {
+        // The coroutine may have ended, and this object with it, before `then` has returned. An executor that throws may
+        // have run or kept the function all the same: the coroutine goes on once.
         const CallHandle call = ResultAccess::call(result_);
-        call.then({[coroutine] { coroutine.resume(); }, executor_});
+        const auto has_gone_on = std::make_shared<std::atomic<bool>>(false);
+        call.then({[coroutine, has_gone_on] {
+                       if (!has_gone_on->exchange(true)) coroutine.resume();
+                   },
+                   executor_,
+                   [this, coroutine, has_gone_on](std::exception_ptr why) {
+                       if (has_gone_on->exchange(true)) std::rethrow_exception(why);
+                       refusal_ = std::move(why);
+                       coroutine.resume();
+                   }});
     }
-    R await_resume() const { return result_.get(); }
+    R await_resume() const {
+        if (refusal_) std::rethrow_exception(refusal_);
+        return result_.get();
+    }
 
 private:
+    std::exception_ptr refusal_;
     AsyncResult<R> result_;
     Executor executor_;
     bool may_go_on_;
@@ -89,7 +105,7 @@ public:
 
     /// As `get`, but throws TimeoutError when the result is not there after `timeout`; the task goes on. A zero or
     /// negative timeout only asks.
-    R get_for(std::chrono::nanoseconds timeout) const {
+    R get_for(Timeout timeout) const {
         if (!call_.wait_for(timeout)) call_.throw_timeout();
         return call_.template value<R>();
     }
@@ -111,7 +127,7 @@ public:
     /// Waits until the result or error is there.
     void wait() const { call_.wait(); }
     /// The same for at most `timeout`; zero or negative only asks. Returns whether it is there.
-    bool wait_for(std::chrono::nanoseconds timeout) const { return call_.wait_for(timeout); }
+    bool wait_for(Timeout timeout) const { return call_.wait_for(timeout); }
     /// Whether the result or error is there.
     bool ready() const { return call_.wait_for(std::chrono::nanoseconds::zero()); }
     /// Whether the task ended without an error. Throws std::logic_error if it is not ready.
@@ -163,7 +179,8 @@ public:
     /// `co_await result` in a coroutine: the result, or its error thrown. The coroutine goes on at once if the result is
     /// ready, else on the pool's thread for callbacks or where the call's `.executor` takes it; the rules for `then` hold.
     detail::ResultAwaiter<R> operator co_await() const { return {*this, {}, true}; }
-    /// `co_await result.on(executor)`: the coroutine goes on there, also if the result is ready.
+    /// `co_await result.on(executor)`: the coroutine goes on there, also if the result is ready. If the executor throws,
+    /// co_await throws that, on the pool's thread for callbacks.
     detail::ResultOn<R> on(Executor executor) const { return {*this, std::move(executor)}; }
 
     /// Whether both are results of the same task.

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include <multiproc/config.hpp>
+#include <multiproc/timeout.hpp>
 
 namespace multiproc {
 
@@ -21,6 +22,7 @@ namespace multiproc {
 class Count {
 public:
     template <std::integral T>
+        requires(!std::same_as<T, bool>)
     constexpr Count(T value) noexcept  // NOLINT(google-explicit-constructor): `.workers = 4`
         : value_(std::in_range<std::int64_t>(value) ? static_cast<std::int64_t>(value) : INT64_MAX) {}
     constexpr std::int64_t value() const noexcept { return value_; }
@@ -45,12 +47,13 @@ struct Progress {
 struct CallOptions {
     /// A task that runs longer fails with TimeoutError; its worker is killed and replaced, whatever it does with signals.
     /// The time begins when a worker begins with the task. It is not tried again. Of a map: for each item. Zero: no limit.
-    std::chrono::nanoseconds timeout{0};
+    Timeout timeout = std::chrono::nanoseconds(0);
     /// How often a task is tried again when its worker died with it. Never one that has thrown or returned.
     Count retries = 0;
     /// Items of a map sent to a worker at once, at most; 0: as many as take a short time.
     Count chunk_size = 0;
     /// Called now and then while a map runs and once at its end, in the pool's thread for callbacks (or by `executor`).
+    /// `map` returns after the last report, except where that would be for ever: in a callback, or with an executor.
     std::function<void(const Progress&)> on_progress = {};
     /// Where `on_progress` and continuations of this call run; empty: the pool's thread for callbacks.
     Executor executor = {};

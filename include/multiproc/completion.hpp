@@ -27,6 +27,7 @@
 #include <multiproc/config.hpp>
 #include <multiproc/detail/completions.hpp>
 #include <multiproc/errors.hpp>
+#include <multiproc/timeout.hpp>
 
 namespace multiproc {
 
@@ -111,7 +112,7 @@ public:
     std::default_sentinel_t end() const noexcept { return {}; }
 
     /// For `as_completed`.
-    Completed(std::vector<AsyncResult<R>> results, std::optional<std::chrono::nanoseconds> timeout) {
+    Completed(std::vector<AsyncResult<R>> results, std::optional<Timeout> timeout) {
         std::vector<detail::CallHandle> calls = detail::calls_of(results);
         state_ = std::make_unique<typename Iterator::State>(
             typename Iterator::State{std::move(results), detail::Completions(std::move(calls), timeout)});
@@ -127,7 +128,7 @@ private:
 /// asks. The tasks go on. Throws ClosedError in a copy of the program that the host forked. Thread-safe.
 /// Source: Python's `concurrent.futures.as_completed`.
 template <std::ranges::input_range Range, class R = detail::result_type_of<Range>>
-Completed<R> as_completed(Range&& results, std::optional<std::chrono::nanoseconds> timeout = std::nullopt) {
+Completed<R> as_completed(Range&& results, std::optional<Timeout> timeout = std::nullopt) {
     return Completed<R>(detail::collect_results<R>(results), timeout);
 }
 
@@ -150,8 +151,7 @@ struct DoneAndNotDone {
 /// The tasks go on. Throws ClosedError in a copy of the program that the host forked. Thread-safe.
 /// Source: Python's `concurrent.futures.wait`.
 template <std::ranges::input_range Range, class R = detail::result_type_of<Range>>
-DoneAndNotDone<R> wait(Range&& results, Until until = Until::all,
-                       std::optional<std::chrono::nanoseconds> timeout = std::nullopt) {
+DoneAndNotDone<R> wait(Range&& results, Until until = Until::all, std::optional<Timeout> timeout = std::nullopt) {
     const std::vector<AsyncResult<R>> all = detail::collect_results<R>(results);
     std::vector<bool> is_done(all.size(), false);
     detail::Completions completions(detail::calls_of(all), timeout);

@@ -15,7 +15,6 @@
 /// ```
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <exception>
 #include <iterator>
@@ -28,6 +27,7 @@
 #include <multiproc/config.hpp>
 #include <multiproc/detail/imap_stream.hpp>
 #include <multiproc/errors.hpp>
+#include <multiproc/timeout.hpp>
 
 namespace multiproc {
 
@@ -98,7 +98,7 @@ public:
     /// As `next`, but throws TimeoutError when nothing is there after `timeout`; zero or negative only asks. Nothing is
     /// lost then. The time that the input takes to be read does not count.
     /// Source: Python's `next(timeout)` of these iterators.
-    std::optional<Value> next_for(std::chrono::nanoseconds timeout) {
+    std::optional<Value> next_for(Timeout timeout) {
         if (!state().go_to_unseen(timeout)) state_->throw_timeout();
         if (state_->is_at_end()) return std::nullopt;
         return std::optional<Value>(std::move(state_->value()));
@@ -131,7 +131,7 @@ public:
     explicit State(std::unique_ptr<detail::ImapStream> stream) : stream_(std::move(stream)) {}
 
     /// False after `timeout`: then it is where it was.
-    bool advance(std::optional<std::chrono::nanoseconds> timeout) {
+    bool advance(std::optional<Timeout> timeout) {
         const detail::ImapStream::Step step = stream_->advance(timeout);
         if (step == detail::ImapStream::Step::timeout) return false;
         value_.reset();
@@ -142,7 +142,7 @@ public:
         return true;
     }
 
-    bool go_to_unseen(std::optional<std::chrono::nanoseconds> timeout) { return !is_seen_ || advance(timeout); }
+    bool go_to_unseen(std::optional<Timeout> timeout) { return !is_seen_ || advance(timeout); }
 
     Value& value() {
         is_seen_ = true;

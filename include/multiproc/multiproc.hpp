@@ -28,4 +28,5 @@
 #include <multiproc/remote_error.hpp>
 #include <multiproc/shared_array.hpp>
 #include <multiproc/start_method.hpp>
+#include <multiproc/timeout.hpp>
 #include <multiproc/worker.hpp>

@@ -36,6 +36,7 @@
 #include <multiproc/pool_calls.hpp>
 #include <multiproc/pool_stats.hpp>
 #include <multiproc/start_method.hpp>
+#include <multiproc/timeout.hpp>
 
 namespace multiproc {
 
@@ -82,7 +83,7 @@ struct PoolOptions {
     Count max_tasks_per_worker = 0;  ///< a worker is replaced after so many items; 0: never
     /// A worker that has had nothing to do for so long ends; zero: never. Then workers also start on demand: one at
     /// first, and the others when tasks are waiting.
-    std::chrono::nanoseconds idle_timeout{0};
+    Timeout idle_timeout = std::chrono::nanoseconds(0);
     /// Bytes of memory that each worker may have; 0: no limit. What a task asks for beyond that fails, as std::bad_alloc
     /// or with the worker's death, and costs that task. On POSIX its address space is counted (RLIMIT_AS), so give it
     /// room for the program itself (not every system keeps to that limit); on Windows what it has committed.

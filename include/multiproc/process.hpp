@@ -13,7 +13,6 @@
 /// Semantics follow Python's `multiprocessing.Process`; what differs is said at each function.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -27,6 +26,7 @@
 #include <multiproc/errors.hpp>
 #include <multiproc/exit_status.hpp>
 #include <multiproc/start_method.hpp>
+#include <multiproc/timeout.hpp>
 #include <multiproc/worker.hpp>
 
 namespace multiproc {
@@ -84,7 +84,7 @@ public:
 
 private:
     friend class ProcessHandle;
-    friend MULTIPROC_API std::vector<Sentinel> wait(std::span<const Sentinel>, std::optional<std::chrono::nanoseconds>);
+    friend MULTIPROC_API std::vector<Sentinel> wait(std::span<const Sentinel>, std::optional<Timeout>);
     explicit Sentinel(std::shared_ptr<detail::ProcessState> state) : state_(std::move(state)) {}
     std::shared_ptr<detail::ProcessState> state_;
 };
@@ -95,7 +95,7 @@ private:
 /// Throws std::invalid_argument if `sentinels` is empty and there is no timeout. Thread-safe.
 /// Source: Python's `multiprocessing.connection.wait`.
 MULTIPROC_API std::vector<Sentinel> wait(std::span<const Sentinel> sentinels,
-                                         std::optional<std::chrono::nanoseconds> timeout = std::nullopt);
+                                         std::optional<Timeout> timeout = std::nullopt);
 
 /// A process without its result's type: what `active_children` returns. Copies refer to the same process. All functions
 /// are thread-safe. In a copy of the program that the host forked on its own, every function throws ClosedError.
@@ -109,7 +109,7 @@ public:
     void join() const;
     /// Waits for its end, at most `timeout`; zero or negative only asks. Returns whether it has ended.
     /// Throws std::logic_error before the start.
-    bool join_for(std::chrono::nanoseconds timeout) const;
+    bool join_for(Timeout timeout) const;
 
     /// Whether it runs: started and not ended.
     bool is_alive() const;

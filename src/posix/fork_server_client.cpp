@@ -369,8 +369,9 @@ bool fork_by_server(const Launch& request, const std::shared_ptr<Watched>& child
         forget(state.server);
     }
     print_error(
-        "multiproc: a static object of this program has started a thread before main, so a child cannot be forked "
-        "safely; using the start method spawn instead of forkserver\n");
+        "multiproc: a static object or a .preload function of this program has started a thread in the fork server, so "
+        "a "
+        "child cannot be forked safely; using the start method spawn instead of forkserver\n");
     return false;
 }
 

@@ -2,7 +2,6 @@
 /// Several calls, in the order in which they are done. Internal.
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <optional>
@@ -10,13 +9,14 @@
 
 #include <multiproc/config.hpp>
 #include <multiproc/detail/pool_client.hpp>
+#include <multiproc/timeout.hpp>
 
 namespace multiproc::detail {
 
 class MULTIPROC_API Completions {
 public:
     /// The timeout counts from now; none: no limit.
-    Completions(std::vector<CallHandle> calls, std::optional<std::chrono::nanoseconds> timeout);
+    Completions(std::vector<CallHandle> calls, std::optional<Timeout> timeout);
     ~Completions();
     Completions(Completions&&) noexcept;
     Completions& operator=(Completions&&) noexcept;

@@ -2,7 +2,6 @@
 /// What an imap is made of: its input, read bit by bit, and its results, as they come. Internal.
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <exception>
 #include <iterator>
@@ -14,6 +13,7 @@
 
 #include <multiproc/config.hpp>
 #include <multiproc/detail/pool_client.hpp>
+#include <multiproc/timeout.hpp>
 
 namespace multiproc::detail {
 
@@ -102,7 +102,7 @@ public:
     void start(std::unique_ptr<ImapInput> input);
 
     /// Goes to the next result or error, reading more of the input if it is time for that.
-    Step advance(std::optional<std::chrono::nanoseconds> timeout);
+    Step advance(std::optional<Timeout> timeout);
     /// What `advance` has gone to, to be decoded to its end. Throws its error.
     InputBuffer& item();
     [[noreturn]] void throw_timeout() const;

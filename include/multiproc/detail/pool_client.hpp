@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -43,6 +44,8 @@ using ResultSink = std::function<void(std::span<const std::byte> bytes, std::uin
 struct Continuation {
     std::function<void()> run;
     Executor executor;  ///< where; empty: the pool's own thread for callbacks
+    std::function<void(std::exception_ptr)> refused =
+        {};  ///< run there instead if the executor throws; else it is told
 };
 
 /// What the items of a call look like.
@@ -69,7 +72,7 @@ public:
     /// Returns whether it is done; false when `stopped` is true, of which `interrupt_waits` tells.
     bool wait_unless(const std::atomic<bool>& stopped) const;
     void interrupt_waits() const;
-    bool wait_for(std::chrono::nanoseconds timeout) const;
+    bool wait_for(Timeout timeout) const;
     bool ready() const;
     bool successful() const;
     bool cancel() const;
