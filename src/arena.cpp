@@ -75,23 +75,35 @@ struct Arena::Tables {
 namespace {
 constexpr Arena::Kind overflow_kind = 255;
 constexpr std::size_t head_size = 64;
-
-std::uint64_t pack(Arena::Ref ref) noexcept { return std::uint64_t{ref.generation} << 32 | ref.place; }
-Arena::Ref unpack_ref(std::uint64_t word) noexcept {
-    return {static_cast<std::uint32_t>(word), static_cast<std::uint32_t>(word >> 32)};
-}
 }  // namespace
 
-os::Segment Arena::create_segment() { return os::Segment::create(size); }
+Arena::Arena(os::Handle memory, std::uint32_t self)
+    : segment_(std::make_shared<os::Segment>(os::Segment::adopt_sparse(std::move(memory), size))), self_(self) {
+    segment_->drop_handle();
+    if (!os::Segment::needs_commit()) return;
+    committed_ = std::make_unique<std::atomic<bool>[]>(span_count);
+    if (!has_memory(0, Tables::first_span)) throw std::bad_alloc();
+}
+
+// Whether so many spans can be touched by this process.
+bool Arena::has_memory(std::size_t span, std::size_t count) const noexcept {
+    if (!committed_) return true;
+    const auto first = committed_.get() + span;
+    if (std::all_of(first, first + count, [](const auto& done) { return done.load(std::memory_order_relaxed); }))
+        return true;
+    if (!segment_->commit(span * span_size, count * span_size)) return false;
+    std::for_each(first, first + count, [](auto& done) { done.store(true, std::memory_order_relaxed); });
+    return true;
+}
 
 void Arena::set_clear(Kind kind, Clear clear) noexcept { clears[kind].store(clear, std::memory_order_release); }
 
 Arena::Head* Arena::head_at(std::uint32_t place) const noexcept {
-    return reinterpret_cast<Head*>(segment_.data() + std::size_t{place} * alignment);
+    return reinterpret_cast<Head*>(segment_->data() + std::size_t{place} * alignment);
 }
 
 std::uint32_t Arena::place_of(const Head& head) const noexcept {
-    return static_cast<std::uint32_t>((reinterpret_cast<const std::byte*>(&head) - segment_.data()) /
+    return static_cast<std::uint32_t>((reinterpret_cast<const std::byte*>(&head) - segment_->data()) /
                                       static_cast<std::ptrdiff_t>(alignment));
 }
 
@@ -104,6 +116,7 @@ Arena::Head* Arena::find(Ref ref) const noexcept {
     const std::size_t within = offset % span_size;
     const bool is_cell = word.use == SpanWord::cells && within % (std::size_t{1} << word.shift) == 0;
     if (!is_cell && !(word.use == SpanWord::large && within == 0)) return nullptr;
+    if (!has_memory(span)) return nullptr;
     Head* const head = head_at(ref.place);
     const CellWord cell = CellWord::unpack(head->word.load(std::memory_order_acquire));
     return cell.status == Status::live && cell.generation == ref.generation ? head : nullptr;
@@ -122,9 +135,18 @@ Arena::Ref Arena::create(Kind kind, std::size_t bytes) {
     return *made;
 }
 
+// What lies in whole spans is given back to the system, which costs less than touching it.
+void Arena::clear_memory(std::byte* begin, std::size_t bytes) const noexcept {
+    const auto offset = static_cast<std::size_t>(begin - segment_->data());
+    const std::size_t whole = (offset + span_size - 1) / span_size * span_size;
+    const std::size_t end = (offset + bytes + span_size - 1) / span_size * span_size;
+    const bool has_spans = bytes > span_size && segment_->discard(whole, end - whole);
+    std::memset(begin, 0, has_spans ? whole - offset : bytes);
+}
+
 // A cell that this process has taken becomes an object. The zeros and the hold are there before anybody can find it.
 std::optional<Arena::Ref> Arena::begin(Head& head, std::uint32_t generation, Kind kind, std::size_t bytes) noexcept {
-    std::memset(reinterpret_cast<std::byte*>(&head) + head_size, 0, bytes);
+    clear_memory(reinterpret_cast<std::byte*>(&head) + head_size, bytes);
     head.size.store(bytes, std::memory_order_relaxed);
     head.overflow.store(0, std::memory_order_relaxed);
     head.holders.store(0, std::memory_order_relaxed);
@@ -147,6 +169,7 @@ std::uint64_t Arena::take(std::uint32_t& generation) noexcept {
 
 std::optional<Arena::Ref> Arena::create_in_span(std::size_t span, std::size_t cell_size, Kind kind,
                                                 std::size_t bytes) noexcept {
+    if (!has_memory(span)) return std::nullopt;
     for (std::size_t offset = 0; offset < span_size; offset += cell_size) {
         Head& head = *head_at(static_cast<std::uint32_t>((span * span_size + offset) / alignment));
         if (CellWord::unpack(head.word.load(std::memory_order_relaxed)).status != Status::free) continue;
@@ -204,6 +227,10 @@ void Arena::give_spans_back(std::size_t first, std::size_t count) noexcept {
 // Makes cells of a free span.
 bool Arena::divide(std::size_t span, std::size_t size_class) noexcept {
     if (!take_spans(span, 1)) return false;
+    if (!has_memory(span)) {
+        give_spans_back(span, 1);
+        return false;
+    }
     // What a large object has left here must not pass for cells in use.
     for (std::size_t offset = 0; offset < span_size; offset += std::size_t{1} << size_class)
         head_at(static_cast<std::uint32_t>((span * span_size + offset) / alignment))
@@ -217,6 +244,10 @@ std::optional<Arena::Ref> Arena::create_large(Kind kind, std::size_t bytes) noex
     const std::size_t count = (bytes + head_size + span_size - 1) / span_size;
     for (std::size_t first = Tables::first_span; first + count <= span_count; ++first) {
         if (!take_spans(first, count)) continue;
+        if (!has_memory(first, count)) {
+            give_spans_back(first, count);
+            return std::nullopt;
+        }
         Head& head = *head_at(static_cast<std::uint32_t>(first * span_size / alignment));
         std::uint32_t generation = 0;
         head.word.store(take(generation), std::memory_order_relaxed);
@@ -237,15 +268,20 @@ std::atomic<std::uint64_t>* Arena::holders_of(Head& head, std::uint32_t process,
         const std::optional<Ref> made = create_small(class_of(all_holders / 8), overflow_kind, all_holders / 8);
         if (!made) return nullptr;
         // It belongs to this object from here on, and is freed with it.
-        if (head.overflow.compare_exchange_strong(seen, pack(*made), std::memory_order_acq_rel)) {
-            seen = pack(*made);
+        if (head.overflow.compare_exchange_strong(seen, made->pack(), std::memory_order_acq_rel)) {
+            seen = made->pack();
         } else {
             head_at(made->place)->word.store(0, std::memory_order_release);
         }
     }
-    return reinterpret_cast<std::atomic<std::uint64_t>*>(reinterpret_cast<std::byte*>(head_at(unpack_ref(seen).place)) +
-                                                         head_size) +
-           process / 64;
+    std::atomic<std::uint64_t>* const bits = bits_in(Ref::unpack(seen));
+    return bits == nullptr ? nullptr : bits + process / 64;
+}
+
+// Of an overflow object, which may be in memory that this process has not touched. Null if it cannot.
+std::atomic<std::uint64_t>* Arena::bits_in(Ref overflow) const noexcept {
+    if (!has_memory(overflow.place * alignment / span_size)) return nullptr;
+    return reinterpret_cast<std::atomic<std::uint64_t>*>(payload(overflow));
 }
 
 bool Arena::hold(Ref ref) noexcept {
@@ -261,10 +297,9 @@ bool Arena::is_held(Head& head) noexcept {
     if (head.holders.load(std::memory_order_acquire) != 0) return true;
     const std::uint64_t overflow = head.overflow.load(std::memory_order_acquire);
     if (overflow == 0) return false;
-    const auto* const words = reinterpret_cast<std::atomic<std::uint64_t>*>(
-        reinterpret_cast<std::byte*>(head_at(unpack_ref(overflow).place)) + head_size);
-    return std::any_of(words, words + all_holders / 64,
-                       [](const auto& word) { return word.load(std::memory_order_acquire) != 0; });
+    const std::atomic<std::uint64_t>* const words = bits_in(Ref::unpack(overflow));
+    return words == nullptr || std::any_of(words, words + all_holders / 64,
+                                           [](const auto& word) { return word.load(std::memory_order_acquire) != 0; });
 }
 
 void Arena::release_for(Ref ref, std::uint32_t process) noexcept {
@@ -288,8 +323,9 @@ void Arena::free(Head& head, std::uint64_t seen) noexcept {
     if (!head.word.compare_exchange_strong(seen, mine.pack(), std::memory_order_acq_rel)) return;
     if (const Clear clear = clears[before.kind].load(std::memory_order_acquire); clear != nullptr)
         clear(*this, reinterpret_cast<std::byte*>(&head) + head_size);
-    if (const std::uint64_t overflow = head.overflow.exchange(0, std::memory_order_acq_rel); overflow != 0)
-        head_at(unpack_ref(overflow).place)->word.store(0, std::memory_order_release);
+    const std::uint64_t overflow = head.overflow.exchange(0, std::memory_order_acq_rel);
+    if (overflow != 0 && bits_in(Ref::unpack(overflow)) != nullptr)
+        head_at(Ref::unpack(overflow).place)->word.store(0, std::memory_order_release);
     vacate(head);
 }
 
@@ -300,6 +336,7 @@ void Arena::vacate(Head& head) noexcept {
     if (use.use != SpanWord::large) return head.word.store(0, std::memory_order_release);
     const SpanWord taken{0, SpanWord::taken, static_cast<std::uint16_t>(self_ + 1), use.count};
     tables().spans[span].store(taken.pack(), std::memory_order_release);
+    if (use.count > 1) segment_->discard((span + 1) * span_size, (use.count - 1) * span_size);
     give_spans_back(span, use.count);
 }
 
@@ -337,9 +374,11 @@ void Arena::release_all(std::uint32_t process) noexcept {
             const SpanWord mine{0, SpanWord::taken, static_cast<std::uint16_t>(self_ + 1), word.count};
             if (tables().spans[span].compare_exchange_strong(expected, mine.pack(), std::memory_order_acq_rel))
                 give_spans_back(span, word.count);
+        } else if ((word.use != SpanWord::large && word.use != SpanWord::cells) || !has_memory(span)) {
+            continue;
         } else if (word.use == SpanWord::large) {
             sweep_cell(*first, process);
-        } else if (word.use == SpanWord::cells) {
+        } else {
             for (std::size_t offset = 0; offset < span_size; offset += std::size_t{1} << word.shift)
                 sweep_cell(*reinterpret_cast<Head*>(reinterpret_cast<std::byte*>(first) + offset), process);
         }
@@ -347,7 +386,7 @@ void Arena::release_all(std::uint32_t process) noexcept {
 }
 
 std::byte* Arena::payload(Ref ref) const noexcept {
-    return segment_.data() + std::size_t{ref.place} * alignment + head_size;
+    return segment_->data() + std::size_t{ref.place} * alignment + head_size;
 }
 std::size_t Arena::payload_size(Ref ref) const noexcept {
     return static_cast<std::size_t>(head_at(ref.place)->size.load(std::memory_order_acquire));
@@ -360,7 +399,7 @@ std::size_t Arena::object_count() const noexcept {
     std::size_t count = 0;
     for (std::size_t span = 0; span < span_count; ++span) {
         const SpanWord word = SpanWord::unpack(tables().spans[span].load(std::memory_order_acquire));
-        if (word.use != SpanWord::cells && word.use != SpanWord::large) continue;
+        if ((word.use != SpanWord::cells && word.use != SpanWord::large) || !has_memory(span)) continue;
         const std::size_t step = word.use == SpanWord::large ? span_size : std::size_t{1} << word.shift;
         for (std::size_t offset = 0; offset < span_size; offset += step) {
             const Head& head = *head_at(static_cast<std::uint32_t>((span * span_size + offset) / alignment));

@@ -15,6 +15,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 
 #include "os.hpp"
@@ -35,12 +36,18 @@ public:
         std::uint32_t generation = 0;
         friend bool operator==(const Ref&, const Ref&) = default;
         explicit operator bool() const noexcept { return place != 0; }
+        std::uint64_t pack() const noexcept { return std::uint64_t{generation} << 32 | place; }
+        static Ref unpack(std::uint64_t word) noexcept {
+            return {static_cast<std::uint32_t>(word), static_cast<std::uint32_t>(word >> 32)};
+        }
     };
 
     // What all processes share; made by the first one, mapped by each that uses it.
-    static os::Segment create_segment();
-    // `self`: this process's index in the runtime's table.
-    Arena(os::Segment segment, std::uint32_t self) noexcept : segment_(std::move(segment)), self_(self) {}
+    static os::Handle create_memory() { return os::Segment::create_sparse(size); }
+    // `self`: this process's index in the runtime's table. Throws std::system_error.
+    Arena(os::Handle memory, std::uint32_t self);
+    // In a copy of the process, made by fork, as which it is another: what it has copied pointers to is where it was.
+    Arena(const Arena& original, std::uint32_t self) : segment_(original.segment_), self_(self) {}
 
     // Called when an object of this kind is freed: lets go of what it holds itself. After a death it may be called again
     // for the same object, by another process.
@@ -62,14 +69,24 @@ public:
     std::size_t payload_size(Ref ref) const noexcept;
     Kind kind(Ref ref) const noexcept;
 
+    // Where something of an object lies: the same in every process.
+    std::uint64_t place_of_byte(const void* byte) const noexcept {
+        return static_cast<std::uint64_t>(static_cast<const std::byte*>(byte) - segment_->data());
+    }
+
+    // Whether that is the memory of this arena, wherever it is mapped.
+    bool has(const std::byte* payload) const noexcept {
+        return payload >= segment_->data() && payload < segment_->data() + size;
+    }
+
     // For tests.
     std::size_t object_count() const noexcept;
 
 private:
     struct Head;
-    struct Span;
     struct Tables;
-    Tables& tables() const noexcept { return *reinterpret_cast<Tables*>(segment_.data()); }
+    Tables& tables() const noexcept { return *reinterpret_cast<Tables*>(segment_->data()); }
+    bool has_memory(std::size_t span, std::size_t count = 1) const noexcept;
     Head* head_at(std::uint32_t place) const noexcept;
     Head* find(Ref ref) const noexcept;
     static std::size_t class_of(std::size_t bytes) noexcept;
@@ -83,14 +100,17 @@ private:
     std::optional<Ref> create_large(Kind kind, std::size_t bytes) noexcept;
     std::optional<Ref> begin(Head& head, std::uint32_t generation, Kind kind, std::size_t bytes) noexcept;
     std::atomic<std::uint64_t>* holders_of(Head& head, std::uint32_t process, bool make) noexcept;
+    std::atomic<std::uint64_t>* bits_in(Ref overflow) const noexcept;
+    void clear_memory(std::byte* begin, std::size_t bytes) const noexcept;
     bool is_held(Head& head) noexcept;
     void release_for(Ref ref, std::uint32_t process) noexcept;
     void free(Head& head, std::uint64_t seen) noexcept;
     void vacate(Head& head) noexcept;
     void sweep_cell(Head& head, std::uint32_t process) noexcept;
 
-    os::Segment segment_;
+    std::shared_ptr<os::Segment> segment_;
     std::uint32_t self_;
+    std::unique_ptr<std::atomic<bool>[]> committed_;          // by span, where that needs to be done
     std::array<std::atomic<std::uint32_t>, 16> last_span_{};  // by size class: where there was room
 };
 

@@ -6,13 +6,15 @@
 
 #include <multiproc/errors.hpp>
 
+#include "shared_object.hpp"
+
 namespace multiproc {
 namespace {
 
 // A block that has arrived, or that this process has. Throws std::system_error if it cannot be taken in.
-detail::Attachment take_in(const BlockEntry& entry, os::Handle handle) {
+detail::BlockRef take_in(const BlockEntry& entry, os::Handle handle) {
     BlockRegistry& registry = BlockRegistry::get();
-    if (detail::Attachment known = registry.find(entry.id)) return known;
+    if (detail::BlockRef known = registry.find(entry.id)) return known;
     if (!handle || entry.size > SIZE_MAX)
         throw std::system_error(std::make_error_code(std::errc::bad_message),
                                 "multiproc: a message refers to shared memory that was not sent with it");
@@ -31,10 +33,14 @@ std::vector<os::Handle> receive_handles(const AttachRecord& record, os::HandleLi
 
 bool BlockLedger::send(std::span<const detail::Attachment> blocks, TaskRingParent& ring, os::HandleLink& link) {
     if (orphaned_) send_discard(ring);
-    std::vector<detail::Attachment> missing;
-    for (const detail::Attachment& block : blocks)
-        if (!known_.contains(block->id())) missing.push_back(block);
-    for (std::span<const detail::Attachment> rest(missing); !rest.empty();) {
+    // Objects need not be sent: their names are enough, and the caller keeps them until the call is done.
+    std::vector<detail::BlockRef> missing;
+    for (const detail::Attachment& attachment : blocks) {
+        const detail::SharedBlock* const block = detail::block_of(attachment);
+        if (block != nullptr && !known_.contains(block->id()))
+            missing.push_back(std::static_pointer_cast<detail::SharedBlock>(attachment));
+    }
+    for (std::span<const detail::BlockRef> rest(missing); !rest.empty();) {
         const std::size_t some = std::min(rest.size(), AttachRecord::most_blocks);
         if (!send_some(rest.first(some), ring, link)) return false;
         rest = rest.subspan(some);
@@ -42,24 +48,24 @@ bool BlockLedger::send(std::span<const detail::Attachment> blocks, TaskRingParen
     return true;
 }
 
-bool BlockLedger::send_some(std::span<const detail::Attachment> blocks, TaskRingParent& ring, os::HandleLink& link) {
+bool BlockLedger::send_some(std::span<const detail::BlockRef> blocks, TaskRingParent& ring, os::HandleLink& link) {
     const std::size_t size = AttachRecord::size(blocks.size());
     std::byte* const place = ring.reserve(size);
     if (place == nullptr) return false;
     // What may throw comes first, as an entry without a record would let the child look for a block that never came.
     std::vector<os::RawHandle> handles;
-    for (const detail::Attachment& block : blocks) handles.push_back(block->memory()->handle());
+    for (const detail::BlockRef& block : blocks) handles.push_back(block->memory()->handle());
     std::size_t entered = 0;
     try {
         for (; entered < blocks.size(); ++entered) {
-            const detail::Attachment& block = blocks[entered];
+            const detail::BlockRef& block = blocks[entered];
             auto known = std::make_shared<Known>(signal_ ? block->memory() : nullptr, ring.bottom(), signal_);
             if (signal_) BlockRegistry::get().observe(block, known);
             known_.emplace(block->id(), std::move(known));
         }
         last_token_ = link.send(handles);
     } catch (...) {
-        for (const detail::Attachment& block : blocks.first(entered)) known_.erase(block->id());
+        for (const detail::BlockRef& block : blocks.first(entered)) known_.erase(block->id());
         throw;
     }
     auto* const record = reinterpret_cast<AttachRecord*>(place);
@@ -163,6 +169,11 @@ void BlockLedger::receive(const ResultRingParent::Record& given, os::HandleLink&
         std::vector<os::Handle> handles = receive_handles(record, link);
         auto next = handles.begin();
         for (const BlockEntry& entry : entries) {
+            if (entry.size == BlockEntry::is_object) {
+                arrived_.push_back(
+                    ObjectRegistry::get().require(Arena::Ref::unpack(static_cast<std::uint64_t>(entry.id))));
+                continue;
+            }
             if (entry.size != 0 && next == handles.end()) throw broken();
             arrived_.push_back(take_in(entry, entry.size == 0 ? os::Handle() : std::move(*next++)));
         }
@@ -181,7 +192,7 @@ std::vector<detail::Attachment> BlockLedger::take_arrived() {
 }
 
 void ChildBlocks::detach(BlockId id) noexcept {
-    std::erase_if(recent_, [id](const detail::Attachment& block) { return block->id() == id; });
+    std::erase_if(recent_, [id](const detail::Attachment& block) { return detail::is_block(block, id); });
     blocks_.erase(id);
 }
 
@@ -201,7 +212,7 @@ std::vector<BlockId> ChildBlocks::attach(const AttachRecord& record, os::HandleL
     }
     for (std::uint32_t i = 0; i < record.count; ++i) {
         try {
-            const detail::Attachment block = take_in(entries[i], std::move(handles.at(i)));
+            const detail::BlockRef block = take_in(entries[i], std::move(handles.at(i)));
             blocks_[entries[i].id] = block;
             if (recent_.size() == most_recent) recent_.erase(recent_.begin());
             recent_.push_back(block);

@@ -37,7 +37,8 @@ struct AttachRecord {
 };
 struct BlockEntry {
     BlockId id;
-    std::uint64_t size;  // 0: the receiver has it
+    std::uint64_t size;                                     // 0: the receiver has it
+    static constexpr std::uint64_t is_object = UINT64_MAX;  // no block: the id is the name of an object
 };
 constexpr std::size_t AttachRecord::size(std::size_t count) noexcept {
     return sizeof(AttachRecord) + count * sizeof(BlockEntry);
@@ -125,7 +126,7 @@ private:
         std::uint64_t position;  // of the record that says so...
         std::uint64_t end;       // ... and behind it
     };
-    bool send_some(std::span<const detail::Attachment> blocks, TaskRingParent& ring, os::HandleLink& link);
+    bool send_some(std::span<const detail::BlockRef> blocks, TaskRingParent& ring, os::HandleLink& link);
     void send_discard(TaskRingParent& ring) noexcept;
     void receive(const ResultRingParent::Record& record, os::HandleLink& link);
 

@@ -50,6 +50,8 @@ struct ControlBlock {
     std::atomic<std::uint64_t> running_since;
     // The child's own word on its end: kind and number of an ExitStatus, 0 if it said nothing.
     std::atomic<std::uint64_t> exit;
+    // 1: it has sent objects that it holds, so what it holds stays held until its results were taken.
+    std::atomic<std::uint32_t> lends_objects;
 };
 
 // What a child must know before it can run anything; encoded behind the control block.

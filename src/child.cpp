@@ -112,14 +112,25 @@ void Child::start(ChildOptions options, const CallMessage* first) {
     }
 }
 
-Child::~Child() = default;
+Child::~Child() {
+    if (process_) bury(*exit_, &Exit::is_forgotten);
+}
+
+void Child::bury(Exit& exit, bool Exit::*what) noexcept {
+    const std::lock_guard lock(exit.burial);
+    const bool lends = exit.channel.control().lends_objects.load(std::memory_order_relaxed) != 0;
+    const bool was_over = exit.has_ended && (exit.is_forgotten || !lends);
+    exit.*what = true;
+    const bool is_over = exit.has_ended && (exit.is_forgotten || !lends);
+    if (is_over && !was_over) Runtime::get().remove_process(exit.process);
+}
 
 void Child::ended(const std::shared_ptr<Exit>& exit, ExitStatus status) noexcept {
     // Where the system did not tell (the program reaped the child itself, or the fork server was killed), the child's
     // own word counts. A death by signal that nobody saw stays unknown.
     if (status.kind() == ExitStatus::Kind::unknown) status = exit->channel.said_exit();
     exit->status = status;
-    Runtime::get().remove_process(exit->process);
+    bury(*exit, &Exit::has_ended);
     const std::function<void()> on_exit = std::move(exit->on_exit);
     exit->done.store(true, std::memory_order_release);
     if (on_exit) on_exit();

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -111,7 +112,14 @@ private:
         std::atomic<bool> done{false};
         ExitStatus status;
         std::function<void()> on_exit;
+
+        // The process's entry in the runtime, and with it what the process held, is given back at its end; but if it
+        // has sent objects, only when nobody will take its results any more.
+        std::mutex burial;
+        bool has_ended = false;
+        bool is_forgotten = false;
     };
+    static void bury(Exit& exit, bool Exit::*what) noexcept;
     void start(ChildOptions options, const CallMessage* first);
     std::optional<std::uint64_t> send_call(const CallMessage& message);
     bool send_task(const TaskRef& task);

@@ -198,6 +198,7 @@ private:
             text_kind<CancelledError>("multiproc::CancelledError"),
             text_kind<ClosedError>("multiproc::ClosedError"),
             text_kind<BrokenPool>("multiproc::BrokenPool"),
+            text_kind<BrokenBarrierError>("multiproc::BrokenBarrierError"),
             text_kind<Interrupted>("multiproc::Interrupted"),
             worker_died_kind(),
         };

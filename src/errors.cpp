@@ -13,6 +13,7 @@ TimeoutError::~TimeoutError() = default;
 CancelledError::~CancelledError() = default;
 ClosedError::~ClosedError() = default;
 BrokenPool::~BrokenPool() = default;
+BrokenBarrierError::~BrokenBarrierError() = default;
 Interrupted::~Interrupted() = default;
 RemoteError::~RemoteError() = default;
 

@@ -82,6 +82,15 @@ public:
     // With Access::read a write through the mapping ends this process.
     enum class Access : std::uint8_t { read, read_write };
     static Segment adopt(Handle handle, std::size_t size, Access access = Access::read_write);
+    // Memory that counts as used only where it was committed: for large segments of which little may ever be needed.
+    static Handle create_sparse(std::size_t size);
+    static Segment adopt_sparse(Handle handle, std::size_t size);
+    // Makes a part of sparse memory usable in this process: to be called by each that touches it. Whole 64 KiB at once;
+    // doing it again costs a call. False if the system has no memory left. Where it is not needed it does nothing.
+    static bool needs_commit() noexcept;
+    bool commit(std::size_t offset, std::size_t size) const noexcept;
+    // Gives whole pages back to the system, and makes them zero. False if it cannot.
+    bool discard(std::size_t offset, std::size_t size) const noexcept;
 
     std::byte* data() const noexcept { return data_; }
     std::size_t size() const noexcept { return size_; }

@@ -71,7 +71,14 @@ struct Executable {
 std::atomic<const Executable*> executable{nullptr};
 
 // Handles that every child gets, in this order; the parking lot's follow.
-enum HandleOrder : std::size_t { channel_handle, link_handle, runtime_handle, doorbell_handle, fixed_handles };
+enum HandleOrder : std::size_t {
+    channel_handle,
+    link_handle,
+    runtime_handle,
+    doorbell_handle,
+    arena_handle,
+    fixed_handles
+};
 
 // Empty if all is well; else what is wrong with running this executable for that parent.
 std::string check_build(const StartInfo& info) {
@@ -150,7 +157,8 @@ void run_child(os::Bootstrap bootstrap) {
         // Not before: now it is certain that this process is the one that its parent knows.
         const ControlBlock& control = end.channel.control();
         Runtime::adopt(os::Segment::adopt(std::move(bootstrap.handles[runtime_handle]), Runtime::segment_size),
-                       std::move(lot), {control.process_index, control.process_generation});
+                       std::move(bootstrap.handles[arena_handle]), std::move(lot),
+                       {control.process_index, control.process_generation});
         end.channel.set_phase(Phase::arrived);
         run_child_main(std::move(end), info);
     } catch (const std::exception& error) { fail_bootstrap(std::string(error.what()) + "\n"); }

@@ -57,7 +57,9 @@ ResultMessage read_result_record(const ResultRingParent::Record& record) {
 void attach_memory(ResultMessage& message, Child& child, std::span<const detail::Attachment> given) {
     message.blocks = child.take_arrived_blocks();
     if (message.named_block) {
-        const auto is_meant = [&](const detail::Attachment& block) { return block->id() == *message.named_block; };
+        const auto is_meant = [&](const detail::Attachment& block) {
+            return detail::is_block(block, *message.named_block);
+        };
         const auto found = std::ranges::find_if(given, is_meant);
         message.block = found != given.end() ? *found : BlockRegistry::get().require(*message.named_block);
     }

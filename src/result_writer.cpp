@@ -9,6 +9,7 @@
 #include "error_text.hpp"
 #include "error_transport.hpp"
 #include "runtime.hpp"
+#include "shared_object.hpp"
 
 namespace multiproc {
 namespace {
@@ -146,6 +147,7 @@ void ResultWriter::send_results() {
     try {
         send_blocks();
         send_spilled();
+        lend_objects();
     } catch (...) {
         head_of(*lease_.segment).in_use.store(0, std::memory_order_relaxed);
         done_ = 0;
@@ -155,6 +157,13 @@ void ResultWriter::send_results() {
     close_record();
     blocks_.clear();
     open(smallest_room);
+}
+
+// Objects that the result refers to are kept here until the parent holds them, which it does before it takes the record.
+void ResultWriter::lend_objects() {
+    while (!lent_.empty() && ring_.is_taken(lent_.front().end)) lent_.pop_front();
+    std::erase_if(blocks_, [](const detail::Attachment& shared) { return detail::block_of(shared) != nullptr; });
+    if (!blocks_.empty()) lent_.push_back({ring_.tail(), std::move(blocks_)});
 }
 
 // Hands a handle over by `send`. If too many are on their way, it waits until the parent has taken them all.
@@ -234,7 +243,8 @@ void ResultWriter::move_into_segment(std::size_t bytes) {
 void ResultWriter::attach(const detail::Attachment& block) {
     if (record_ == nullptr && !lease_.segment) throw CodecError("multiproc: a result is written outside of a task");
     if (!detail::add_once(blocks_, block) || lease_.segment) return;
-    const bool is_named = blocks_.size() == 1 && known_blocks_.is_kept_by_parent(blocks_.front()->id());
+    const detail::SharedBlock* const first = detail::block_of(blocks_.front());
+    const bool is_named = blocks_.size() == 1 && first != nullptr && known_blocks_.is_kept_by_parent(first->id());
     if (is_named && done_ == 0) {
         block_offset_ = size();
         return name_block();
@@ -262,7 +272,13 @@ void ResultWriter::send_blocks() {
         rest = rest.subspan(some.size());
         std::vector<BlockEntry> entries;
         std::vector<os::RawHandle> handles;
-        for (const detail::Attachment& block : some) {
+        for (const detail::Attachment& attachment : some) {
+            const detail::SharedBlock* const block = detail::block_of(attachment);
+            if (block == nullptr) {
+                channel_.control().lends_objects.store(1, std::memory_order_relaxed);
+                entries.push_back({BlockId{name_of(attachment).pack()}, BlockEntry::is_object});
+                continue;
+            }
             const bool is_kept = known_blocks_.is_kept_by_parent(block->id());
             entries.push_back({block->id(), is_kept ? 0 : block->memory()->segment.size()});
             if (!is_kept) handles.push_back(block->memory()->handle());

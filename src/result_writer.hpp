@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <string>
 #include <vector>
 
@@ -57,6 +58,7 @@ private:
     void push(ResultRecord* record, std::size_t payload) noexcept;
     void send_record() noexcept;
     void send_spilled();
+    void lend_objects();
     template <class Send>
     auto hand_over(Send send);
     SegmentRef refer(const SegmentLease& lease, std::size_t bytes);
@@ -81,6 +83,11 @@ private:
     std::vector<std::byte> moving_;                  // an unfinished item on its way to another place
     std::vector<detail::Attachment> blocks_;         // that the item at hand refers to...
     std::size_t block_offset_ = 0;                   // ... and where in it the id of the first is
+    struct Lent {
+        std::uint64_t end;  // behind the record, in the ring
+        std::vector<detail::Attachment> objects;
+    };
+    std::deque<Lent> lent_;
     std::uint64_t id_ = 0;
     std::uint32_t first_ = 0;             // index of the open record's first item
     std::uint64_t begun_ = 0;             // nanoseconds of the steady clock, if the call is timed or watched

@@ -333,6 +333,11 @@ public:
         ring_.publish(tail_, {static_cast<std::uint32_t>(size), kind});
         tail_ += size;
     }
+    std::uint64_t tail() const noexcept { return tail_; }
+    // Whether the parent has taken everything before `position`.
+    bool is_taken(std::uint64_t position) const noexcept {
+        return header_->head.load(std::memory_order_acquire) >= position;
+    }
     // Whether the parent has taken everything.
     bool is_drained() const noexcept { return header_->head.load(std::memory_order_acquire) == tail_; }
 

@@ -33,7 +33,9 @@ struct Occupant {
 
 struct ProcessEntry {
     std::atomic<std::uint64_t> occupant;
-    std::atomic<std::uint64_t> life;  // os::note_life of a living one; 0 while nobody has entered
+    std::atomic<std::uint64_t> life;    // os::note_life of a living one; 0 while nobody has entered
+    std::atomic<std::uint64_t> parent;  // who started it, and takes care of the entry while it lives: a ProcessRef
+    std::atomic<std::uint32_t> uses_arena;
 };
 
 // The owner's index + 1, or 0.
@@ -48,10 +50,11 @@ std::atomic<Runtime*> instance{nullptr};
 struct Runtime::Tables {
     ProcessEntry processes[process_entries];
     SlotOwner slots[os::ParkingLot::slot_count];
+    WaitSlot wait_slots[os::ParkingLot::slot_count];
 };
 
-Runtime::Runtime(os::Segment segment, std::unique_ptr<os::ParkingLot> lot)
-    : segment_(std::move(segment)), lot_(std::move(lot)), pid_(os::current_pid()) {
+Runtime::Runtime(os::Segment segment, os::Handle arena, std::unique_ptr<os::ParkingLot> lot)
+    : segment_(std::move(segment)), arena_memory_(std::move(arena)), lot_(std::move(lot)), pid_(os::current_pid()) {
     static_assert(sizeof(Tables) <= segment_size);
 }
 
@@ -62,7 +65,8 @@ Runtime::Tables& Runtime::tables() const noexcept {
 Runtime& Runtime::get() {
     Runtime* known = instance.load(std::memory_order_acquire);
     while (known == nullptr || known->pid_ != os::current_pid()) {
-        std::unique_ptr<Runtime> runtime(new Runtime(os::Segment::create(segment_size), os::ParkingLot::create()));
+        std::unique_ptr<Runtime> runtime(
+            new Runtime(os::Segment::create(segment_size), Arena::create_memory(), os::ParkingLot::create()));
         runtime->enter(runtime->add_process());
         runtime->original_ = known;
         if (!instance.compare_exchange_strong(known, runtime.get(), std::memory_order_acq_rel)) continue;
@@ -72,18 +76,48 @@ Runtime& Runtime::get() {
     return *known;
 }
 
-void Runtime::adopt(os::Segment segment, std::vector<os::Handle> lot_handles, ProcessRef self) {
-    std::unique_ptr<Runtime> runtime(new Runtime(std::move(segment), os::ParkingLot::adopt(std::move(lot_handles))));
+void Runtime::adopt(os::Segment segment, os::Handle arena, std::vector<os::Handle> lot_handles, ProcessRef self) {
+    std::unique_ptr<Runtime> runtime(
+        new Runtime(std::move(segment), std::move(arena), os::ParkingLot::adopt(std::move(lot_handles))));
     runtime->enter(self);
-    runtime->original_ = instance.load(std::memory_order_acquire);
+    // There is one only in a copy made by fork, and it is of the same program.
+    if (const Runtime* const original = instance.load(std::memory_order_acquire); original != nullptr) {
+        runtime->original_ = original;
+        if (const Arena* const mapped = original->arena_.load(std::memory_order_acquire); mapped != nullptr)
+            runtime->use_arena(std::make_unique<Arena>(*mapped, self.index));
+    }
     instance.store(runtime.release(), std::memory_order_release);
 }
 
 std::vector<os::RawHandle> Runtime::handles() const {
-    std::vector<os::RawHandle> all{segment_.handle()};
+    std::vector<os::RawHandle> all{segment_.handle(), arena_memory_.raw()};
     const std::vector<os::RawHandle> lot = lot_->handles();
     all.insert(all.end(), lot.begin(), lot.end());
     return all;
+}
+
+Arena& Runtime::arena() {
+    Arena* known = arena_.load(std::memory_order_acquire);
+    if (known != nullptr) return *known;
+    return use_arena(std::make_unique<Arena>(os::duplicate(arena_memory_.raw()), self_));
+}
+
+Arena& Runtime::use_arena(std::unique_ptr<Arena> fresh) noexcept {
+    // First, so that whoever buries this process knows that there may be something to take back.
+    tables().processes[self_].uses_arena.store(1, std::memory_order_release);
+    Arena* known = nullptr;
+    if (arena_.compare_exchange_strong(known, fresh.get(), std::memory_order_acq_rel)) return *fresh.release();
+    return *known;
+}
+
+bool Runtime::is_alive(ProcessRef process) const noexcept {
+    if (process.index >= process_entries) return false;
+    const ProcessEntry& entry = tables().processes[process.index];
+    const Occupant occupant = Occupant::unpack(entry.occupant.load(std::memory_order_acquire));
+    if ((occupant.generation ^ process.generation) << (32 - generation_bits) != 0 ||
+        occupant.state != EntryState::alive)
+        return false;
+    return os::is_still_running(occupant.pid, entry.life.load(std::memory_order_relaxed));
 }
 
 std::optional<Runtime::ProcessRef> Runtime::find_process_entry() noexcept {
@@ -93,7 +127,9 @@ std::optional<Runtime::ProcessRef> Runtime::find_process_entry() noexcept {
         const Occupant before = Occupant::unpack(seen);
         if (before.state != EntryState::vacant) continue;
         const Occupant mine{os::current_pid(), (before.generation + 1) % Occupant::generations, EntryState::starting};
-        if (word.compare_exchange_strong(seen, mine.pack(), std::memory_order_acq_rel)) return {{i, mine.generation}};
+        if (!word.compare_exchange_strong(seen, mine.pack(), std::memory_order_acq_rel)) continue;
+        tables().processes[i].parent.store(self_ref().pack(), std::memory_order_relaxed);
+        return {{i, mine.generation}};
     }
     return std::nullopt;
 }
@@ -110,6 +146,7 @@ Runtime::ProcessRef Runtime::add_process() {
 
 void Runtime::enter(ProcessRef process) noexcept {
     self_ = process.index;
+    generation_ = process.generation;
     ProcessEntry& entry = tables().processes[process.index];
     std::uint64_t seen = entry.occupant.load(std::memory_order_acquire);
     // If our parent has died meanwhile, the entry may have been swept and be another's now. Then this process, which is
@@ -137,7 +174,16 @@ void Runtime::clear_entry(std::uint32_t index, std::uint64_t seen) noexcept {
     for (SlotOwner& slot : tables().slots) {
         std::uint32_t owner = index + 1;
         if (slot.load(std::memory_order_relaxed) != owner) continue;  // an exchange is dear, and there are many slots
+        tables().wait_slots[&slot - tables().slots].waits_in.store(0, std::memory_order_relaxed);
         slot.compare_exchange_strong(owner, 0, std::memory_order_acq_rel);
+    }
+    if (entry.uses_arena.load(std::memory_order_acquire) != 0) {
+        try {
+            arena().release_all(index);
+        } catch (const std::exception&) {  // no memory for it now: the next sweep tries again
+            return entry.occupant.store(before.pack(), std::memory_order_release);
+        }
+        entry.uses_arena.store(0, std::memory_order_relaxed);
     }
     entry.life.store(0, std::memory_order_relaxed);
     entry.occupant.store(Occupant{0, before.generation, EntryState::vacant}.pack(), std::memory_order_release);
@@ -168,6 +214,15 @@ std::uint32_t Runtime::claim_slot(std::uint32_t owner) {
 
 void Runtime::release_slot(std::uint32_t slot) noexcept { tables().slots[slot].store(0, std::memory_order_release); }
 
+WaitSlot& Runtime::wait_slot(std::uint32_t slot) noexcept { return tables().wait_slots[slot]; }
+
+bool Runtime::is_slot_alive(std::uint32_t slot) const noexcept {
+    const std::uint32_t owner = tables().slots[slot].load(std::memory_order_acquire);
+    if (owner == 0) return false;
+    const Occupant occupant = Occupant::unpack(tables().processes[owner - 1].occupant.load(std::memory_order_acquire));
+    return is_alive({owner - 1, occupant.generation});
+}
+
 // Frees what belongs to processes that are gone without anybody having noticed: their parent died as well.
 void Runtime::sweep() noexcept {
     for (std::uint32_t i = 0; i < process_entries; ++i) {
@@ -175,6 +230,8 @@ void Runtime::sweep() noexcept {
         const std::uint64_t seen = entry.occupant.load(std::memory_order_acquire);
         const Occupant occupant = Occupant::unpack(seen);
         if (occupant.state == EntryState::vacant) continue;
+        const ProcessRef parent = ProcessRef::unpack(entry.parent.load(std::memory_order_relaxed));
+        if (occupant.state == EntryState::alive && parent.index != i && is_alive(parent)) continue;
         const std::uint64_t life = occupant.state == EntryState::alive ? entry.life.load(std::memory_order_relaxed) : 0;
         if (!os::is_still_running(occupant.pid, life)) clear_entry(i, seen);
     }

@@ -12,7 +12,9 @@
 #include <optional>
 #include <vector>
 
+#include "arena.hpp"
 #include "os.hpp"
+#include "wait_set.hpp"
 
 namespace multiproc {
 
@@ -22,30 +24,45 @@ public:
     struct ProcessRef {
         std::uint32_t index;
         std::uint32_t generation;
+        std::uint64_t pack() const noexcept { return std::uint64_t{generation} << 32 | index; }
+        static ProcessRef unpack(std::uint64_t word) noexcept {
+            return {static_cast<std::uint32_t>(word), static_cast<std::uint32_t>(word >> 32)};
+        }
     };
 
     // This process's runtime; created by the first call in a program. In a copy of the process that the host forked on
     // its own it is created anew: such a copy is a program of its own. Thread-safe. Throws std::system_error.
     static Runtime& get();
     // In a child: takes over what the bootstrap handed down. `self` is this process's entry.
-    static void adopt(os::Segment segment, std::vector<os::Handle> lot_handles, ProcessRef self);
+    static void adopt(os::Segment segment, os::Handle arena, std::vector<os::Handle> lot_handles, ProcessRef self);
     static constexpr std::size_t segment_size = 256 * 1024;
 
-    // What a child needs for `adopt`: the segment, then the parking lot's handles.
+    // What a child needs for `adopt`: the segment, the arena, then the parking lot's handles.
     std::vector<os::RawHandle> handles() const;
     os::ParkingLot& lot() noexcept { return *lot_; }
     std::uint32_t self() const noexcept { return self_; }
+    ProcessRef self_ref() const noexcept { return {self_, generation_}; }
+
+    // The small objects that processes share. Mapped by the first call, as most processes need none. Thread-safe. Throws
+    // std::system_error.
+    Arena& arena();
 
     // An entry for a process about to be started. Throws StartError when the table is full.
     ProcessRef add_process();
     // Records who lives behind the entry. Called by the process itself.
     void enter(ProcessRef process) noexcept;
-    // The process has ended: its entry and its slots are free again.
+    // Whether the process behind the entry still lives. Of the generation only the lowest `generation_bits` count.
+    static constexpr std::uint32_t generation_bits = 20;
+    bool is_alive(ProcessRef process) const noexcept;
+    // The process has ended: its entry, its slots and what it held in the arena are free again.
     void remove_process(ProcessRef process) noexcept;
 
     // A parking slot for a thread of process `owner`. Throws StartError when all are in use.
     std::uint32_t claim_slot(std::uint32_t owner);
     void release_slot(std::uint32_t slot) noexcept;
+    WaitSlot& wait_slot(std::uint32_t slot) noexcept;
+    // Whether the process lives whose thread has the slot.
+    bool is_slot_alive(std::uint32_t slot) const noexcept;
 
     // For tests: entries and slots in use, this process's own entry included.
     std::size_t process_count() const noexcept;
@@ -53,18 +70,22 @@ public:
 
 private:
     struct Tables;
-    Runtime(os::Segment segment, std::unique_ptr<os::ParkingLot> lot);
+    Runtime(os::Segment segment, os::Handle arena, std::unique_ptr<os::ParkingLot> lot);
     Tables& tables() const noexcept;
+    Arena& use_arena(std::unique_ptr<Arena> fresh) noexcept;
     std::optional<ProcessRef> find_process_entry() noexcept;
     void clear_entry(std::uint32_t index, std::uint64_t seen) noexcept;
     std::uint32_t find_slot(std::uint32_t owner) noexcept;
     void sweep() noexcept;
 
     os::Segment segment_;
+    os::Handle arena_memory_;
+    std::atomic<Arena*> arena_{nullptr};  // lives as long as this, which is for ever
     std::unique_ptr<os::ParkingLot> lot_;
     std::uint32_t self_ = 0;
+    std::uint32_t generation_ = 0;
     std::uint32_t pid_ = 0;
-    Runtime* original_ = nullptr;  // of the process that this one is a copy of: kept reachable for leak checkers
+    const Runtime* original_ = nullptr;  // of the process that this one is a copy of: kept reachable for leak checkers
 };
 
 }  // namespace multiproc

@@ -25,7 +25,7 @@ std::uint64_t random_number() {
 
 BlockRegistry& BlockRegistry::get() { return of_this_process<BlockRegistry>(); }
 
-detail::Attachment BlockRegistry::create(std::size_t bytes) {
+detail::BlockRef BlockRegistry::create(std::size_t bytes) {
     auto memory = std::make_shared<BlockMemory>();
     try {
         memory->segment = os::Segment::create(bytes);
@@ -37,10 +37,10 @@ detail::Attachment BlockRegistry::create(std::size_t bytes) {
     return add(std::move(memory));
 }
 
-detail::Attachment BlockRegistry::find_locked(const BlockId& id) {
+detail::BlockRef BlockRegistry::find_locked(const BlockId& id) {
     const auto found = entries_.find(id);
     if (found == entries_.end()) return nullptr;
-    if (detail::Attachment users = found->second.users.lock()) return users;
+    if (detail::BlockRef users = found->second.users.lock()) return users;
     // Nobody here uses it at the moment, but another process may still refer to it: so its memory is kept.
     std::shared_ptr<BlockMemory> memory = found->second.memory.lock();
     if (!memory) return nullptr;
@@ -49,14 +49,14 @@ detail::Attachment BlockRegistry::find_locked(const BlockId& id) {
     return users;
 }
 
-detail::Attachment BlockRegistry::find(const BlockId& id) {
+detail::BlockRef BlockRegistry::find(const BlockId& id) {
     const std::lock_guard lock(mutex_);
     return find_locked(id);
 }
 
-detail::Attachment BlockRegistry::require(const BlockId& id) {
+detail::BlockRef BlockRegistry::require(const BlockId& id) {
     const std::lock_guard lock(mutex_);
-    if (detail::Attachment block = find_locked(id)) return block;
+    if (detail::BlockRef block = find_locked(id)) return block;
     for (const auto& [failed, error] : failures_)
         if (failed == id) throw error;
     throw CodecError(
@@ -64,9 +64,9 @@ detail::Attachment BlockRegistry::require(const BlockId& id) {
         "for as long as its buffer lives)");
 }
 
-detail::Attachment BlockRegistry::add(std::shared_ptr<BlockMemory> memory) {
+detail::BlockRef BlockRegistry::add(std::shared_ptr<BlockMemory> memory) {
     const std::lock_guard lock(mutex_);
-    if (detail::Attachment known = find_locked(memory->id)) return known;
+    if (detail::BlockRef known = find_locked(memory->id)) return known;
     std::erase_if(failures_, [&](const auto& failure) { return failure.first == memory->id; });
     Entry& entry = entries_[memory->id];
     auto users = std::make_shared<detail::SharedBlock>(memory);
@@ -81,7 +81,7 @@ void BlockRegistry::fail(const BlockId& id, const std::system_error& error) {
     failures_.emplace_back(id, error);
 }
 
-void BlockRegistry::observe(const detail::Attachment& block, const std::shared_ptr<BlockObserver>& observer) {
+void BlockRegistry::observe(const detail::BlockRef& block, const std::shared_ptr<BlockObserver>& observer) {
     const std::lock_guard lock(mutex_);
     Entry& entry = entries_[block->id()];
     // A copy of this process, made by fork, has the block but no entry of it.
@@ -128,7 +128,7 @@ namespace detail {
 
 SharedBlock::~SharedBlock() { BlockRegistry::get().left(memory_->id); }
 
-Attachment make_shared_block(std::size_t bytes) { return BlockRegistry::get().create(bytes); }
+BlockRef make_shared_block(std::size_t bytes) { return BlockRegistry::get().create(bytes); }
 
 std::byte* data_of(const SharedBlock& block) noexcept { return block.memory()->segment.data(); }
 
@@ -137,21 +137,22 @@ bool add_once(std::vector<Attachment>& attachments, const Attachment& attachment
     if (std::find(attachments.rbegin(), attachments.rend(), attachment) != attachments.rend()) return false;
     if (attachments.size() == most_attachments)
         throw CodecError("multiproc: more than " + std::to_string(most_attachments) +
-                         " SharedArrays in one call or result; put them into fewer arrays, and slice these");
+                         " SharedArrays and other shared objects in one call or result; put them into fewer arrays, "
+                         "and slice these");
     attachments.push_back(attachment);
     return true;
 }
 
-void encode_shared_block(OutputBuffer& out, const Attachment& block) {
+void encode_shared_block(OutputBuffer& out, const BlockRef& block) {
     out.attach(block);
     out.write(&block->id(), sizeof(BlockId));
 }
 
-Attachment decode_shared_block(InputBuffer& in) {
+BlockRef decode_shared_block(InputBuffer& in) {
     BlockId id{};
     in.read(&id, sizeof id);
     for (const Attachment& block : in.attachments())
-        if (block->id() == id) return block;
+        if (is_block(block, id)) return std::static_pointer_cast<SharedBlock>(block);
     return BlockRegistry::get().require(id);
 }
 

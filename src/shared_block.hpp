@@ -15,6 +15,7 @@
 #include <multiproc/detail/shared_block.hpp>
 
 #include "os.hpp"
+#include "shared.hpp"
 
 namespace multiproc {
 
@@ -39,12 +40,11 @@ struct BlockMemory {
 namespace detail {
 
 // One for all users of a block in this process: arrays, and messages on their way.
-class SharedBlock {
+class SharedBlock final : public Shared {
 public:
-    explicit SharedBlock(std::shared_ptr<BlockMemory> memory) noexcept : memory_(std::move(memory)) {}
+    explicit SharedBlock(std::shared_ptr<BlockMemory> memory) noexcept
+        : Shared(Kind::block), memory_(std::move(memory)) {}
     ~SharedBlock();
-    SharedBlock(const SharedBlock&) = delete;
-    SharedBlock& operator=(const SharedBlock&) = delete;
 
     const BlockId& id() const noexcept { return memory_->id; }
     const std::shared_ptr<BlockMemory>& memory() const noexcept { return memory_; }
@@ -52,6 +52,15 @@ public:
 private:
     std::shared_ptr<BlockMemory> memory_;
 };
+
+// Null if it is something else.
+inline const SharedBlock* block_of(const Attachment& attachment) noexcept {
+    return attachment->kind() == Shared::Kind::block ? static_cast<const SharedBlock*>(attachment.get()) : nullptr;
+}
+inline bool is_block(const Attachment& attachment, BlockId id) noexcept {
+    const SharedBlock* const block = block_of(attachment);
+    return block != nullptr && block->id() == id;
+}
 
 }  // namespace detail
 
@@ -70,16 +79,16 @@ class BlockRegistry {
 public:
     static BlockRegistry& get();
 
-    detail::Attachment create(std::size_t bytes);
+    detail::BlockRef create(std::size_t bytes);
     // The block of this id, if this process has it; else null.
-    detail::Attachment find(const BlockId& id);
+    detail::BlockRef find(const BlockId& id);
     // The same; throws the error that `fail` noted, or CodecError.
-    detail::Attachment require(const BlockId& id);
+    detail::BlockRef require(const BlockId& id);
     // Makes memory that has arrived known. Another mapping of the same block is preferred.
-    detail::Attachment add(std::shared_ptr<BlockMemory> memory);
+    detail::BlockRef add(std::shared_ptr<BlockMemory> memory);
     // The block was sent here, but could not be mapped.
     void fail(const BlockId& id, const std::system_error& error);
-    void observe(const detail::Attachment& block, const std::shared_ptr<BlockObserver>& observer);
+    void observe(const detail::BlockRef& block, const std::shared_ptr<BlockObserver>& observer);
 
 private:
     friend class detail::SharedBlock;
@@ -89,7 +98,7 @@ private:
         std::weak_ptr<BlockMemory> memory;
         std::vector<std::weak_ptr<BlockObserver>> observers;
     };
-    detail::Attachment find_locked(const BlockId& id);
+    detail::BlockRef find_locked(const BlockId& id);
     void left(const BlockId& id) noexcept;
     void forget(const BlockId& id) noexcept;
 

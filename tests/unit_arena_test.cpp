@@ -22,10 +22,10 @@ class ArenaTest : public testing::Test {
 protected:
     // The view of a process with this index.
     Arena view(std::uint32_t process) {
-        return Arena(os::Segment::adopt(os::duplicate(memory_.handle()), Arena::size), process);
+        return Arena(os::duplicate(memory_.raw()), process);
     }
 
-    os::Segment memory_ = Arena::create_segment();
+    os::Handle memory_ = Arena::create_memory();
 };
 
 bool is_zero(const Arena& arena, Ref ref) {
@@ -187,6 +187,17 @@ TEST_F(ArenaTest, what_it_has_no_room_for_is_an_error) {
     EXPECT_EQ(arena.object_count(), 0u);
     const Ref ref = arena.create(plain, 1 << 20);
     arena.release(ref);
+    EXPECT_EQ(arena.object_count(), 0u);
+}
+
+TEST_F(ArenaTest, large_objects_are_zeroed_too_in_reused_memory) {
+    Arena arena = view(0);
+    for (const std::size_t bytes : {200'000u, 65'536u, 65'473u, 3'000'000u, 131'072u}) {
+        const Ref ref = arena.create(plain, bytes);
+        EXPECT_TRUE(is_zero(arena, ref)) << bytes;
+        std::fill_n(arena.payload(ref), bytes, std::byte{0xAB});
+        arena.release(ref);
+    }
     EXPECT_EQ(arena.object_count(), 0u);
 }
 

@@ -21,9 +21,9 @@
 namespace multiproc {
 
 namespace detail {
-class SharedBlock;
-/// Shared memory that a message refers to. The message keeps it until the receiver has it.
-using Attachment = std::shared_ptr<SharedBlock>;
+class Shared;
+/// Shared memory, or an object in it, that a message refers to. The message keeps it until the receiver has it.
+using Attachment = std::shared_ptr<Shared>;
 /// Adds what is not there yet, and returns whether it did. Throws CodecError for more than one message can have.
 MULTIPROC_API bool add_once(std::vector<Attachment>& attachments, const Attachment& attachment);
 }  // namespace detail

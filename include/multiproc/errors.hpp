@@ -78,6 +78,13 @@ public:
     ~BrokenPool() override;
 };
 
+/// A barrier was aborted or reset, or somebody who waited for it gave up: nobody gets through any more.
+class MULTIPROC_API BrokenBarrierError : public Error {
+public:
+    using Error::Error;
+    ~BrokenBarrierError() override;
+};
+
 /// The user asked the program to stop (Ctrl+C) while it waited.
 class MULTIPROC_API Interrupted : public Error {
 public:

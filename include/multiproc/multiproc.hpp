@@ -15,18 +15,24 @@
 #pragma once
 
 #include <multiproc/async_result.hpp>
+#include <multiproc/barrier.hpp>
 #include <multiproc/codec.hpp>
 #include <multiproc/completion.hpp>
+#include <multiproc/condition.hpp>
 #include <multiproc/config.hpp>
 #include <multiproc/errors.hpp>
+#include <multiproc/event.hpp>
 #include <multiproc/exit_status.hpp>
 #include <multiproc/freeze_support.hpp>
 #include <multiproc/imap.hpp>
+#include <multiproc/lock.hpp>
 #include <multiproc/partial.hpp>
 #include <multiproc/pool.hpp>
 #include <multiproc/process.hpp>
 #include <multiproc/remote_error.hpp>
+#include <multiproc/semaphore.hpp>
 #include <multiproc/shared_array.hpp>
 #include <multiproc/start_method.hpp>
 #include <multiproc/timeout.hpp>
+#include <multiproc/value.hpp>
 #include <multiproc/worker.hpp>

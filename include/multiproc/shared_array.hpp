@@ -122,10 +122,10 @@ public:
 private:
     template <class>
     friend struct detail::codec::Coder;
-    SharedArray(detail::Attachment block, T* data, std::size_t size) noexcept
+    SharedArray(detail::BlockRef block, T* data, std::size_t size) noexcept
         : block_(std::move(block)), data_(data), size_(size) {}
 
-    detail::Attachment block_;
+    detail::BlockRef block_;
     T* data_ = nullptr;
     std::size_t size_ = 0;
 };
@@ -158,7 +158,7 @@ struct Coder<SharedArray<T>> {
     static SharedArray<T> get(Decoder& decoder) {
         const auto head = decoder.number<std::uint64_t>();
         if (head == 0) return {};
-        Attachment block = decode_shared_block(decoder.in());
+        BlockRef block = decode_shared_block(decoder.in());
         const auto offset = (head & is_slice) != 0 ? decoder.number<std::uint64_t>() : 0;
         const std::uint64_t count = head & ~is_slice;
         if (count == 0 || offset % alignof(T) != 0 || !holds(*block, offset, count, sizeof(T)))

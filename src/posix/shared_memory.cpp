@@ -135,6 +135,24 @@ Segment Segment::adopt(Handle handle, std::size_t size, Access access) {
     return Segment(std::move(handle), data, size);
 }
 
+// Memory is taken as it is touched anyway.
+Handle Segment::create_sparse(std::size_t size) {
+    if (!is_possible(size)) fail("the size of shared memory", EINVAL);
+    return create_memory(size);
+}
+Segment Segment::adopt_sparse(Handle handle, std::size_t size) { return adopt(std::move(handle), size); }
+bool Segment::needs_commit() noexcept { return false; }
+bool Segment::commit(std::size_t, std::size_t) const noexcept { return true; }
+
+bool Segment::discard([[maybe_unused]] std::size_t offset, [[maybe_unused]] std::size_t size) const noexcept {
+#if MULTIPROC_LINUX_CALLS
+    // On the mapping, not on the descriptor, which this process may have closed. It makes a hole in the memory.
+    return ::madvise(data_ + offset, size, MADV_REMOVE) == 0;
+#else
+    return false;
+#endif
+}
+
 void expect_to_fill([[maybe_unused]] void* memory, [[maybe_unused]] std::size_t size) noexcept {
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
     constexpr std::uintptr_t large_page = 2u << 20;

@@ -21,6 +21,16 @@ namespace {
     throw_system_error(std::string("cannot ") + action + " shared memory of " + std::to_string(size) + " bytes", error);
 }
 
+Handle create_section(std::size_t size, DWORD protection) {
+    // A size of 0 would mean "as big as the file", and there is no file.
+    if (size == 0) throw_system_error("cannot create shared memory of 0 bytes", ERROR_INVALID_PARAMETER);
+    const auto wide = static_cast<std::uint64_t>(size);
+    Handle handle = own(CreateFileMappingW(INVALID_HANDLE_VALUE, nullptr, protection, static_cast<DWORD>(wide >> 32),
+                                           static_cast<DWORD>(wide), nullptr));
+    if (!handle) fail("create", size);
+    return handle;
+}
+
 // Unmaps on failure only.
 class View {
 public:
@@ -62,12 +72,7 @@ Segment::~Segment() {
 }
 
 Segment Segment::create(std::size_t size) {
-    // A size of 0 would mean "as big as the file", and there is no file.
-    if (size == 0) throw_system_error("cannot create shared memory of 0 bytes", ERROR_INVALID_PARAMETER);
-    const auto wide = static_cast<std::uint64_t>(size);
-    Handle handle = own(CreateFileMappingW(INVALID_HANDLE_VALUE, nullptr, PAGE_READWRITE,
-                                           static_cast<DWORD>(wide >> 32), static_cast<DWORD>(wide), nullptr));
-    if (!handle) fail("create", size);
+    Handle handle = create_section(size, PAGE_READWRITE);
     View view(native(handle.raw()), size);
     if (view.address() == nullptr) fail("map", size);
     return Segment(std::move(handle), view.release(), size);
@@ -93,6 +98,23 @@ Segment Segment::adopt(Handle handle, std::size_t size, Access access) {
     if (GetMappedFileNameW(GetCurrentProcess(), view.address(), file, 1024) != 0) refuse("a file, not shared memory");
     return Segment(std::move(handle), view.release(), size);
 }
+
+// SEC_RESERVE: its pages are charged against the commit limit when a process commits them, for all processes.
+Handle Segment::create_sparse(std::size_t size) { return create_section(size, PAGE_READWRITE | SEC_RESERVE); }
+
+Segment Segment::adopt_sparse(Handle handle, std::size_t size) {
+    View view(native(handle.raw()), size);
+    if (view.address() == nullptr) throw_last_error("cannot map shared memory");
+    return Segment(std::move(handle), view.release(), size);
+}
+
+bool Segment::needs_commit() noexcept { return true; }
+bool Segment::commit(std::size_t offset, std::size_t size) const noexcept {
+    return VirtualAlloc(data_ + offset, size, MEM_COMMIT, PAGE_READWRITE) != nullptr;
+}
+
+// What was committed in a section stays so until the section is gone.
+bool Segment::discard(std::size_t, std::size_t) const noexcept { return false; }
 
 // Large pages need a privilege here.
 void expect_to_fill(void*, std::size_t) noexcept {}

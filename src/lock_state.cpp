@@ -1,0 +1,82 @@
+#include "lock_state.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+#include <system_error>
+
+namespace multiproc {
+namespace {
+
+// As long as another processor takes to go through a short critical section. Then the wait is worth a system call.
+constexpr int looks = 200;
+
+}  // namespace
+
+bool LockState::lock_slowly(std::uint64_t self, os::Deadline deadline, bool is_recursive) {
+    if (is_mine() && is_recursive) {
+        ++depth_;
+        return true;
+    }
+    if (is_mine() && deadline == os::never) {
+        throw std::system_error(
+            std::make_error_code(std::errc::resource_deadlock_would_occur),
+            "multiproc: this thread holds the Lock already and would wait for itself; use an RLock");
+    }
+    const bool may_wait = deadline > os::Clock::now();
+    for (int i = 0; i < looks && may_wait; ++i) {
+        if (owner_.load(std::memory_order_relaxed) == ThreadId::none && take(ThreadId::none, self)) return true;
+        os::relax_cpu();
+    }
+    const std::uint64_t contended = self | ThreadId::flag;
+    for (;;) {
+        std::uint64_t seen = owner_.load(std::memory_order_acquire);
+        if (seen == ThreadId::none) {
+            if (take(ThreadId::none, contended)) return true;
+            continue;
+        }
+        const bool is_over = !may_wait || deadline <= os::Clock::now();
+        if (is_over && take_from_dead(seen, contended)) return true;
+        // Also who gives up says that others wait: the wake-up meant for them may have been spent on this thread.
+        const bool tells = !is_over || waiters_.has_waiters();
+        if (tells && (seen & ThreadId::flag) == 0 && !take(seen, seen | ThreadId::flag)) continue;
+        if (is_over) return false;
+        seen |= ThreadId::flag;
+        const WaitSet::Outcome outcome =
+            waiters_.wait(deadline, [&] { return owner_.load(std::memory_order_seq_cst) == seen; });
+        if (outcome != WaitSet::Outcome::woken && take_from_dead(seen, contended)) return true;
+    }
+}
+
+// The owner's process has died with the lock: this thread is the owner now, if it is the first to take it.
+bool LockState::take_from_dead(std::uint64_t seen, std::uint64_t self) noexcept {
+    if (owner_.load(std::memory_order_relaxed) != seen || ThreadId::is_alive(seen & ~ThreadId::flag)) return false;
+    if (!take(seen, self)) return false;
+    depth_ = 0;
+    owner_died_.store(1, std::memory_order_release);
+    return true;
+}
+
+std::uint32_t LockState::unlock_wholly() {
+    const std::uint32_t depth = depth_;
+    depth_ = 0;
+    unlock();
+    return depth;
+}
+
+void LockState::lock_again(std::uint32_t depth) {
+    lock(os::never, false);
+    depth_ = depth;
+}
+
+void LockState::make_consistent() {
+    if (!is_mine()) throw_not_owner(owner_.load());
+    owner_died_.store(0, std::memory_order_release);
+}
+
+void LockState::throw_not_owner(std::uint64_t seen) {
+    throw std::logic_error(seen == ThreadId::none
+                               ? "multiproc: unlock() of a lock that is not locked"
+                               : "multiproc: unlock() of a lock that another thread or process holds");
+}
+
+}  // namespace multiproc

@@ -1,0 +1,96 @@
+#include "shared_object.hpp"
+
+#include <multiproc/errors.hpp>
+
+#include "per_process.hpp"
+#include "reentry.hpp"
+#include "runtime.hpp"
+
+namespace multiproc {
+
+ObjectRegistry& ObjectRegistry::get() { return of_this_process<ObjectRegistry>(); }
+
+detail::ObjectRef ObjectRegistry::create(detail::ObjectKind kind, std::size_t bytes) {
+    require_reentry();
+    Arena& arena = Runtime::get().arena();
+    const Arena::Ref ref = arena.create(static_cast<Arena::Kind>(kind), bytes);
+    const std::lock_guard lock(mutex_);
+    return add_locked(ref);
+}
+
+detail::ObjectRef ObjectRegistry::require(Arena::Ref ref) {
+    Arena& arena = Runtime::get().arena();
+    const std::lock_guard lock(mutex_);
+    const auto known = objects_.find(ref.pack());
+    if (known != objects_.end())
+        if (detail::ObjectRef object = known->second.lock()) return object;
+    // If the last user here is just leaving, this hold makes up for the one that it gives up.
+    if (!arena.hold(ref)) {
+        throw CodecError(
+            "multiproc: a message names a shared object that is gone (a message that is encoded by hand is good for as "
+            "long as its buffer lives)");
+    }
+    return add_locked(ref);
+}
+
+// Of an object that this process holds already; it is let go of if that fails.
+detail::ObjectRef ObjectRegistry::add_locked(Arena::Ref ref) {
+    Arena& arena = Runtime::get().arena();
+    try {
+        std::weak_ptr<detail::SharedObject>& entry = objects_[ref.pack()];
+        auto object = std::make_shared<detail::SharedObject>(arena, ref);
+        entry = object;
+        return object;
+    } catch (...) {
+        objects_.erase(ref.pack());
+        arena.release(ref);
+        throw;
+    }
+}
+
+// The last user is gone, unless another has come meanwhile: then the hold is that one's.
+void ObjectRegistry::left(Arena& arena, Arena::Ref ref) noexcept {
+    const std::lock_guard lock(mutex_);
+    const auto known = objects_.find(ref.pack());
+    if (known == objects_.end() || !known->second.expired()) return;
+    objects_.erase(known);
+    arena.release(ref);
+}
+
+namespace detail {
+
+SharedObject::SharedObject(Arena& arena, Arena::Ref ref) noexcept
+    : Shared(Kind::object), arena_(arena), ref_(ref), data_(arena.payload(ref)), owner_(os::current_pid()) {}
+
+SharedObject::~SharedObject() {
+    if (is_ours()) ObjectRegistry::get().left(arena_, ref_);
+}
+
+ObjectRef make_object(ObjectKind kind, std::size_t bytes) { return ObjectRegistry::get().create(kind, bytes); }
+std::byte* state_of(const SharedObject& object) {
+    if (object.is_ours() || Runtime::get().arena().has(object.data())) return object.data();
+    throw ClosedError(
+        "multiproc: this copy of the program was forked by the host and shares nothing with the original");
+}
+bool is_same_object(const SharedObject& a, const SharedObject& b) noexcept { return a.ref() == b.ref(); }
+std::size_t size_of(const SharedObject& object) noexcept { return object.size(); }
+
+void encode_object(OutputBuffer& out, const ObjectRef& object) {
+    const std::uint64_t name = object->ref().pack();
+    // What this process has as a copy of another, it does not hold itself.
+    out.attach(object->is_ours() ? object : ObjectRegistry::get().require(object->ref()));
+    out.write(&name, sizeof name);
+}
+
+ObjectRef decode_object(InputBuffer& in, ObjectKind kind, std::size_t bytes) {
+    std::uint64_t name = 0;
+    in.read(&name, sizeof name);
+    const Arena::Ref ref = Arena::Ref::unpack(name);
+    ObjectRef object = ObjectRegistry::get().require(ref);
+    if (Runtime::get().arena().kind(ref) != static_cast<Arena::Kind>(kind) || object->size() < bytes)
+        throw CodecError("multiproc: a message names a shared object of another type than the one expected");
+    return object;
+}
+
+}  // namespace detail
+}  // namespace multiproc

@@ -1,0 +1,63 @@
+// Objects of the arena, and who in this process uses them.
+//
+// The arena knows whether a process holds an object, not how often: here its users are counted. Messages name an object;
+// whoever sends one keeps the object until the receiver holds it too (OutputBuffer::attach).
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+
+#include <multiproc/detail/shared_object.hpp>
+
+#include "arena.hpp"
+#include "shared.hpp"
+
+namespace multiproc {
+namespace detail {
+
+// One for all users of an object in this process.
+class SharedObject final : public Shared {
+public:
+    SharedObject(Arena& arena, Arena::Ref ref) noexcept;
+    ~SharedObject();
+
+    Arena::Ref ref() const noexcept { return ref_; }
+    std::byte* data() const noexcept { return data_; }
+    std::size_t size() const noexcept { return arena_.payload_size(ref_); }
+    // False in a copy of the process, made by fork: the hold is the original's.
+    bool is_ours() const noexcept { return owner_ == os::current_pid(); }
+
+private:
+    Arena& arena_;
+    Arena::Ref ref_;
+    std::byte* data_;
+    std::uint32_t owner_;
+};
+
+}  // namespace detail
+
+// The objects that this process holds. Thread-safe.
+class ObjectRegistry {
+public:
+    static ObjectRegistry& get();
+
+    detail::ObjectRef create(detail::ObjectKind kind, std::size_t bytes);
+    // The object of this name, held from now on. Throws CodecError if there is none.
+    detail::ObjectRef require(Arena::Ref ref);
+
+private:
+    friend class detail::SharedObject;
+    detail::ObjectRef add_locked(Arena::Ref ref);
+    void left(Arena& arena, Arena::Ref ref) noexcept;
+
+    std::mutex mutex_;
+    std::unordered_map<std::uint64_t, std::weak_ptr<detail::SharedObject>> objects_;
+};
+
+// The name of an attachment that is an object.
+inline Arena::Ref name_of(const detail::Attachment& attachment) noexcept {
+    return static_cast<const detail::SharedObject&>(*attachment).ref();
+}
+
+}  // namespace multiproc

@@ -1,0 +1,100 @@
+#include "wait_set.hpp"
+
+#include <algorithm>
+#include <bit>
+
+#include "runtime.hpp"
+
+namespace multiproc {
+namespace {
+
+// This thread's slot, claimed when it first waits.
+class ThreadSlot {
+public:
+    ~ThreadSlot() {
+        // A copy made by fork has the original's number, which is not its own.
+        if (runtime_ != nullptr && pid_ == os::current_pid()) runtime_->release_slot(slot_);
+    }
+    std::uint32_t get(Runtime& runtime) {
+        if (runtime_ != &runtime || pid_ != os::current_pid()) {
+            slot_ = runtime.claim_slot(runtime.self());
+            runtime_ = &runtime;
+            pid_ = os::current_pid();
+        }
+        return slot_;
+    }
+
+private:
+    Runtime* runtime_ = nullptr;
+    std::uint32_t pid_ = 0;
+    std::uint32_t slot_ = 0;
+};
+
+thread_local ThreadSlot this_thread_slot;
+
+}  // namespace
+
+// The same in every process, and no other set has it as long as this one is there.
+std::uint64_t WaitSet::name() const noexcept { return Runtime::get().arena().place_of_byte(this); }
+
+std::uint32_t WaitSet::enter() {
+    Runtime& runtime = Runtime::get();
+    const std::uint32_t slot = this_thread_slot.get(runtime);
+    WaitSlot& mine = runtime.wait_slot(slot);
+    mine.word.store(0, std::memory_order_relaxed);
+    mine.waits_in.store(name(), std::memory_order_relaxed);
+    bits_[slot / 64].fetch_or(std::uint64_t{1} << (slot % 64), std::memory_order_release);
+    waiting_.fetch_add(1, std::memory_order_seq_cst);
+    return slot;
+}
+
+void WaitSet::park(std::uint32_t slot, os::Deadline deadline) noexcept {
+    Runtime& runtime = Runtime::get();
+    const WaitSlot& mine = runtime.wait_slot(slot);
+    const os::Deadline end = std::min<os::Deadline>(deadline, os::Clock::now() + longest_wait);
+    while (mine.word.load(std::memory_order_acquire) == 0)
+        if (!runtime.lot().park(slot, mine.word, 0, end)) return;
+}
+
+// Whoever wakes it may die before the word is changed.
+bool WaitSet::is_woken(std::uint32_t slot) const noexcept {
+    return Runtime::get().wait_slot(slot).waits_in.load(std::memory_order_acquire) == 0;
+}
+
+// Whether it was woken.
+bool WaitSet::leave(std::uint32_t slot) noexcept {
+    Runtime& runtime = Runtime::get();
+    const bool was_woken = runtime.wait_slot(slot).waits_in.exchange(0, std::memory_order_acq_rel) == 0;
+    bits_[slot / 64].fetch_and(~(std::uint64_t{1} << (slot % 64)), std::memory_order_relaxed);
+    waiting_.fetch_sub(1, std::memory_order_relaxed);
+    return was_woken;
+}
+
+std::uint32_t WaitSet::wake_some(std::uint32_t count, bool only_living) noexcept {
+    Runtime& runtime = Runtime::get();
+    const std::uint64_t here = name();
+    std::uint32_t woken = 0;
+    const std::uint32_t first = (last_.load(std::memory_order_relaxed) + 1) % slot_count;
+    // From the one behind the last to the end, and from the beginning to it.
+    for (std::uint32_t part = 0; part <= slot_count / 64 && woken < count; ++part) {
+        const std::uint32_t index = (first / 64 + part) % (slot_count / 64);
+        std::uint64_t mask = ~std::uint64_t{0};
+        if (part == 0) mask <<= first % 64;
+        if (part == slot_count / 64) mask = ~(mask << first % 64);
+        for (std::uint64_t seen = bits_[index].load(std::memory_order_acquire) & mask; seen != 0 && woken < count;
+             seen &= seen - 1) {
+            const std::uint32_t slot = index * 64 + static_cast<std::uint32_t>(std::countr_zero(seen));
+            if (only_living && !runtime.is_slot_alive(slot)) continue;
+            WaitSlot& waiter = runtime.wait_slot(slot);
+            std::uint64_t expected = here;
+            if (!waiter.waits_in.compare_exchange_strong(expected, 0, std::memory_order_acq_rel)) continue;
+            waiter.word.store(1, std::memory_order_release);
+            runtime.lot().unpark(slot, waiter.word);
+            last_.store(slot, std::memory_order_relaxed);
+            ++woken;
+        }
+    }
+    return woken;
+}
+
+}  // namespace multiproc
