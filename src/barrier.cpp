@@ -131,7 +131,7 @@ void await(BarrierState& barrier, std::uint32_t number, os::Deadline deadline) {
 }  // namespace
 
 Barrier::Barrier(Count parties, std::optional<Timeout> timeout)
-    : Barrier(detail::make_object(kind, sizeof(BarrierState))) {
+    : Barrier(detail::OfObject{}, detail::make_object(kind, sizeof(BarrierState))) {
     if (parties.value() < 1 || parties.value() > UINT16_MAX) {
         throw std::invalid_argument("multiproc: a barrier cannot be for " + std::to_string(parties.value()) +
                                     " parties; give 1 to 65535");

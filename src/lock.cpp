@@ -31,7 +31,7 @@ std::size_t BasicLock::state_size() noexcept { return sizeof(LockState); }
 
 }  // namespace detail
 
-Lock::Lock() : Lock(detail::make_object(kind, state_size())) {}
-RLock::RLock() : RLock(detail::make_object(kind, state_size())) {}
+Lock::Lock() : Lock(detail::OfObject{}, detail::make_object(kind, state_size())) {}
+RLock::RLock() : RLock(detail::OfObject{}, detail::make_object(kind, state_size())) {}
 
 }  // namespace multiproc

@@ -62,7 +62,7 @@ public:
 
 private:
     friend struct detail::HandleAccess;
-    explicit Barrier(detail::ObjectRef object) noexcept : SharedHandle(std::move(object)) {}
+    Barrier(detail::OfObject, detail::ObjectRef object) noexcept : SharedHandle(std::move(object)) {}
     std::uint32_t wait_with(const std::function<void()>* action, std::optional<Timeout> timeout) const;
 };
 

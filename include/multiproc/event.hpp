@@ -26,7 +26,7 @@ public:
     static constexpr detail::ObjectKind kind = detail::ObjectKind::event;
 
     /// Not set. Throws what Lock throws.
-    Event() : Event(detail::make_object(kind, state_size())) {}
+    Event() : Event(detail::OfObject{}, detail::make_object(kind, state_size())) {}
 
     /// Sets it, which wakes all who wait.
     void set() const;
@@ -43,7 +43,7 @@ public:
 
 private:
     friend struct detail::HandleAccess;
-    explicit Event(detail::ObjectRef object) noexcept : SharedHandle(std::move(object)) {}
+    Event(detail::OfObject, detail::ObjectRef object) noexcept : SharedHandle(std::move(object)) {}
 };
 
 }  // namespace multiproc

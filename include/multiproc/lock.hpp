@@ -95,7 +95,7 @@ public:
 
 private:
     friend struct detail::HandleAccess;
-    explicit Lock(detail::ObjectRef object) noexcept : BasicLock(std::move(object), false) {}
+    Lock(detail::OfObject, detail::ObjectRef object) noexcept : BasicLock(std::move(object), false) {}
 };
 
 /// A lock that its owner can take several times; it is free when it was given up as often.
@@ -109,7 +109,7 @@ public:
 
 private:
     friend struct detail::HandleAccess;
-    explicit RLock(detail::ObjectRef object) noexcept : BasicLock(std::move(object), true) {}
+    RLock(detail::OfObject, detail::ObjectRef object) noexcept : BasicLock(std::move(object), true) {}
 };
 
 }  // namespace multiproc

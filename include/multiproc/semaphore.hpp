@@ -62,11 +62,11 @@ protected:
 class MULTIPROC_API Semaphore final : public detail::BasicSemaphore {
 public:
     /// Throws std::invalid_argument if `value` is negative or more than 2147483647, and what Lock throws.
-    explicit Semaphore(Count value = 1) : Semaphore(make(value, false)) {}
+    explicit Semaphore(Count value = 1) : Semaphore(detail::OfObject{}, make(value, false)) {}
 
 private:
     friend struct detail::HandleAccess;
-    explicit Semaphore(detail::ObjectRef object) noexcept : BasicSemaphore(std::move(object)) {}
+    Semaphore(detail::OfObject, detail::ObjectRef object) noexcept : BasicSemaphore(std::move(object)) {}
 };
 
 /// A Semaphore that never has more permits than it began with, so that a release too many is found.
@@ -74,11 +74,11 @@ private:
 class MULTIPROC_API BoundedSemaphore final : public detail::BasicSemaphore {
 public:
     /// As for Semaphore.
-    explicit BoundedSemaphore(Count value = 1) : BoundedSemaphore(make(value, true)) {}
+    explicit BoundedSemaphore(Count value = 1) : BoundedSemaphore(detail::OfObject{}, make(value, true)) {}
 
 private:
     friend struct detail::HandleAccess;
-    explicit BoundedSemaphore(detail::ObjectRef object) noexcept : BasicSemaphore(std::move(object)) {}
+    BoundedSemaphore(detail::OfObject, detail::ObjectRef object) noexcept : BasicSemaphore(std::move(object)) {}
 };
 
 }  // namespace multiproc

@@ -69,7 +69,9 @@ public:
 
     /// A new one with this value. Throws std::bad_alloc or std::system_error if there is no shared memory left,
     /// BootstrapError without `freeze_support()`.
-    explicit RawValue(const T& value = T{}) : RawValue(detail::make_object(kind, sizeof(T))) { *data_ = value; }
+    explicit RawValue(const T& value = T{}) : RawValue(detail::OfObject{}, detail::make_object(kind, sizeof(T))) {
+        *data_ = value;
+    }
 
     /// The value itself. It can be changed through a const handle too.
     T& value() const noexcept { return *data_; }
@@ -80,7 +82,7 @@ public:
 
 protected:
     friend struct detail::HandleAccess;
-    explicit RawValue(detail::ObjectRef object)
+    RawValue(detail::OfObject, detail::ObjectRef object)
         : SharedHandle(std::move(object)), data_(std::launder(reinterpret_cast<T*>(state()))) {
         detail::check_shared_element<T>();
     }
@@ -98,7 +100,7 @@ public:
     static constexpr detail::ObjectKind kind = detail::ObjectKind::data;
 
     /// `size` elements, all of whose bytes are zero. Throws as RawValue does.
-    explicit RawArray(std::size_t size) : RawArray(detail::make_object(kind, bytes_of(size))) {}
+    explicit RawArray(std::size_t size) : RawArray(detail::OfObject{}, detail::make_object(kind, bytes_of(size))) {}
     /// A copy of `values`. Throws as above.
     explicit RawArray(std::span<const T> values) : RawArray(values.size()) {
         std::copy(values.begin(), values.end(), data_);
@@ -126,7 +128,7 @@ public:
 
 protected:
     friend struct detail::HandleAccess;
-    explicit RawArray(detail::ObjectRef object)
+    RawArray(detail::OfObject, detail::ObjectRef object)
         : SharedHandle(std::move(object)),
           data_(reinterpret_cast<T*>(state())),
           size_(detail::size_of(*this->object()) / sizeof(T)) {

@@ -35,11 +35,14 @@ private:
     ObjectRef object_;
 };
 
+/// Marks the constructors that take an object, which the number 0 could be taken for.
+struct OfObject {};
+
 struct HandleAccess {
     static const ObjectRef& object(const SharedHandle& handle) noexcept { return handle.object_; }
     template <class T>
     static T make(ObjectRef object) {
-        return T(std::move(object));
+        return T(OfObject{}, std::move(object));
     }
 };
 
