@@ -10,10 +10,11 @@ namespace {
 
 constexpr std::size_t span_count = Arena::size / Arena::span_size;
 constexpr std::uint32_t no_process = 0;  // else the index + 1
-constexpr std::size_t inline_holders = 64;
-constexpr std::size_t all_holders = 4096;  // as many as the runtime's table has entries
-constexpr std::size_t smallest_class = 7;  // 128 bytes
-constexpr std::size_t largest_class = 15;  // 32 KiB; beyond that an object has spans of its own
+constexpr std::size_t inline_holders = 63;
+constexpr std::uint64_t owned_bit = std::uint64_t{1} << 63;  // of the same word: held by the object it belongs to
+constexpr std::size_t all_holders = 4096;                    // as many as the runtime's table has entries
+constexpr std::size_t smallest_class = 7;                    // 128 bytes
+constexpr std::size_t largest_class = 15;                    // 32 KiB; beyond that an object has spans of its own
 
 enum class Status : std::uint8_t { free, taken, live, clearing };
 
@@ -60,9 +61,10 @@ std::array<std::atomic<Arena::Clear>, 256> clears{};
 struct Arena::Head {
     std::atomic<std::uint64_t> word;
     std::atomic<std::uint64_t> size;      // of the payload
-    std::atomic<std::uint64_t> holders;   // processes 0 to 63
+    std::atomic<std::uint64_t> holders;   // processes 0 to 62, and the owned bit
     std::atomic<std::uint64_t> overflow;  // an object with the bits of the others, once one of them holds this: a Ref
-    std::byte unused[32];
+    std::atomic<std::uint64_t> counted;   // how many objects hold it by counting
+    std::byte unused[24];
 };
 
 struct Arena::Tables {
@@ -150,6 +152,7 @@ std::optional<Arena::Ref> Arena::begin(Head& head, std::uint32_t generation, Kin
     head.size.store(bytes, std::memory_order_relaxed);
     head.overflow.store(0, std::memory_order_relaxed);
     head.holders.store(0, std::memory_order_relaxed);
+    head.counted.store(0, std::memory_order_relaxed);
     if (kind != overflow_kind) {
         std::atomic<std::uint64_t>* const word = holders_of(head, self_, true);
         if (word == nullptr) {
@@ -294,7 +297,8 @@ bool Arena::hold(Ref ref) noexcept {
 }
 
 bool Arena::is_held(Head& head) noexcept {
-    if (head.holders.load(std::memory_order_acquire) != 0) return true;
+    if (head.holders.load(std::memory_order_seq_cst) != 0 || head.counted.load(std::memory_order_seq_cst) != 0)
+        return true;
     const std::uint64_t overflow = head.overflow.load(std::memory_order_acquire);
     if (overflow == 0) return false;
     const std::atomic<std::uint64_t>* const words = bits_in(Ref::unpack(overflow));
@@ -307,13 +311,35 @@ void Arena::release_for(Ref ref, std::uint32_t process) noexcept {
     if (head == nullptr) return;
     std::atomic<std::uint64_t>* const word = holders_of(*head, process, false);
     if (word == nullptr) return;
-    const std::uint64_t bit = std::uint64_t{1} << (process % 64);
-    // Of two that let go at once the second one sees no holder, as both exchanges are of one order; and whoever sees none
-    // may free it, since nobody can come to hold what nobody holds.
-    if ((word->fetch_and(~bit, std::memory_order_seq_cst) & bit) == 0 || is_held(*head)) return;
-    const std::uint64_t seen = head->word.load(std::memory_order_acquire);
+    clear_bit(*head, ref, *word, std::uint64_t{1} << (process % 64));
+}
+
+// Of two that let go at once the second one sees no holder, as both exchanges are of one order; and whoever sees none may
+// free it, since nobody can come to hold what nobody holds.
+void Arena::clear_bit(Head& head, Ref ref, std::atomic<std::uint64_t>& word, std::uint64_t bit) noexcept {
+    if ((word.fetch_and(~bit, std::memory_order_seq_cst) & bit) != 0) free_unless_held(head, ref);
+}
+void Arena::free_unless_held(Head& head, Ref ref) noexcept {
+    if (is_held(head)) return;
+    const std::uint64_t seen = head.word.load(std::memory_order_acquire);
     const CellWord cell = CellWord::unpack(seen);
-    if (cell.status == Status::live && cell.generation == ref.generation) free(*head, seen);
+    if (cell.status == Status::live && cell.generation == ref.generation) free(head, seen);
+}
+
+void Arena::mark_owned(Ref ref) noexcept {
+    if (Head* const head = find(ref)) head->holders.fetch_or(owned_bit, std::memory_order_seq_cst);
+}
+void Arena::release_owned(Ref ref) noexcept {
+    if (Head* const head = find(ref)) clear_bit(*head, ref, head->holders, owned_bit);
+}
+bool Arena::count_up(Ref ref) noexcept {
+    Head* const head = find(ref);
+    if (head != nullptr) head->counted.fetch_add(1, std::memory_order_seq_cst);
+    return head != nullptr;
+}
+void Arena::count_down(Ref ref) noexcept {
+    Head* const head = find(ref);
+    if (head != nullptr && head->counted.fetch_sub(1, std::memory_order_seq_cst) == 1) free_unless_held(*head, ref);
 }
 
 // Only one process clears it; should that die on the way, whoever sweeps after it goes on.

@@ -64,6 +64,13 @@ public:
     // The same for everything that a process that has ended held or was at work on.
     void release_all(std::uint32_t process) noexcept;
 
+    // Objects can hold others. What has one owner at most (a part of it, or what is in a queue) is marked: setting and
+    // taking back the mark can be repeated without harm, as after a death. What may be held by several is counted.
+    void mark_owned(Ref ref) noexcept;
+    void release_owned(Ref ref) noexcept;
+    bool count_up(Ref ref) noexcept;
+    void count_down(Ref ref) noexcept;
+
     // Of an object that is held.
     std::byte* payload(Ref ref) const noexcept;
     std::size_t payload_size(Ref ref) const noexcept;
@@ -104,6 +111,8 @@ private:
     void clear_memory(std::byte* begin, std::size_t bytes) const noexcept;
     bool is_held(Head& head) noexcept;
     void release_for(Ref ref, std::uint32_t process) noexcept;
+    void clear_bit(Head& head, Ref ref, std::atomic<std::uint64_t>& word, std::uint64_t bit) noexcept;
+    void free_unless_held(Head& head, Ref ref) noexcept;
     void free(Head& head, std::uint64_t seen) noexcept;
     void vacate(Head& head) noexcept;
     void sweep_cell(Head& head, std::uint32_t process) noexcept;

@@ -16,6 +16,8 @@
 #include <variant>
 #include <vector>
 
+#include <multiproc/queue.hpp>
+
 #include "per_process.hpp"
 
 namespace multiproc::detail {
@@ -198,6 +200,8 @@ private:
             text_kind<CancelledError>("multiproc::CancelledError"),
             text_kind<ClosedError>("multiproc::ClosedError"),
             text_kind<BrokenPool>("multiproc::BrokenPool"),
+            text_kind<queue::Empty>("multiproc::queue::Empty"),
+            text_kind<queue::Full>("multiproc::queue::Full"),
             text_kind<BrokenBarrierError>("multiproc::BrokenBarrierError"),
             text_kind<Interrupted>("multiproc::Interrupted"),
             worker_died_kind(),

@@ -63,7 +63,9 @@ SharedObject::SharedObject(Arena& arena, Arena::Ref ref) noexcept
     : Shared(Kind::object), arena_(arena), ref_(ref), data_(arena.payload(ref)), owner_(os::current_pid()) {}
 
 SharedObject::~SharedObject() {
-    if (is_ours()) ObjectRegistry::get().left(arena_, ref_);
+    if (!is_ours()) return;  // nor is what goes with it
+    delete local_.load(std::memory_order_acquire);
+    ObjectRegistry::get().left(arena_, ref_);
 }
 
 ObjectRef make_object(ObjectKind kind, std::size_t bytes) { return ObjectRegistry::get().create(kind, bytes); }

@@ -4,6 +4,7 @@
 // whoever sends one keeps the object until the receiver holds it too (OutputBuffer::attach).
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <unordered_map>
@@ -16,6 +17,12 @@
 namespace multiproc {
 namespace detail {
 
+// What this process knows of an object besides.
+class LocalPart {
+public:
+    virtual ~LocalPart() = default;
+};
+
 // One for all users of an object in this process.
 class SharedObject final : public Shared {
 public:
@@ -25,6 +32,15 @@ public:
     Arena::Ref ref() const noexcept { return ref_; }
     std::byte* data() const noexcept { return data_; }
     std::size_t size() const noexcept { return arena_.payload_size(ref_); }
+    // Made by the first call, by a function from (Arena&, std::byte* payload) to a unique_ptr. Thread-safe.
+    template <class Make>
+    LocalPart& local_part(Make make) {
+        LocalPart* known = local_.load(std::memory_order_acquire);
+        if (known != nullptr) return *known;
+        std::unique_ptr<LocalPart> fresh = make(arena_, data_);
+        if (local_.compare_exchange_strong(known, fresh.get(), std::memory_order_acq_rel)) return *fresh.release();
+        return *known;
+    }
     // False in a copy of the process, made by fork: the hold is the original's.
     bool is_ours() const noexcept { return owner_ == os::current_pid(); }
 
@@ -33,6 +49,7 @@ private:
     Arena::Ref ref_;
     std::byte* data_;
     std::uint32_t owner_;
+    std::atomic<LocalPart*> local_{nullptr};
 };
 
 }  // namespace detail

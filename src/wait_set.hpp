@@ -47,9 +47,7 @@ public:
     bool wait_until_woken(os::Deadline deadline, Release release) {
         const std::uint32_t slot = enter();
         release();
-        do {
-            park(slot, deadline);
-        } while (!is_woken(slot) && deadline > os::Clock::now());
+        do { park(slot, deadline); } while (!is_woken(slot) && deadline > os::Clock::now());
         return leave(slot);
     }
 

@@ -29,6 +29,7 @@
 #include <multiproc/partial.hpp>
 #include <multiproc/pool.hpp>
 #include <multiproc/process.hpp>
+#include <multiproc/queue.hpp>
 #include <multiproc/remote_error.hpp>
 #include <multiproc/semaphore.hpp>
 #include <multiproc/shared_array.hpp>

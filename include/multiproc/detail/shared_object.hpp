@@ -21,6 +21,7 @@ enum class ObjectKind : std::uint8_t {
     condition,
     barrier,
     queue,
+    queue_ring,
     parcel,
 };
 

@@ -1,0 +1,84 @@
+/// @file
+/// A queue of messages, whatever they say. Internal.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include <multiproc/buffer.hpp>
+#include <multiproc/config.hpp>
+#include <multiproc/detail/shared_handle.hpp>
+#include <multiproc/timeout.hpp>
+
+namespace multiproc::detail {
+
+/// How long a call may wait: not at all, for a time, or for ever.
+struct Patience {
+    bool block = true;
+    std::optional<Timeout> timeout = {};
+};
+
+/// One message on its way in: beside the queue if it is small, so that it is complete before it takes a place there.
+class MULTIPROC_API QueueWriter final : public OutputBuffer {
+public:
+    QueueWriter() noexcept {
+        begin_ = cursor_ = small_;
+        limit_ = small_ + sizeof small_;
+    }
+
+private:
+    void grow(std::size_t more) override;
+
+    std::byte small_[256];
+    std::unique_ptr<std::byte[]> large_;
+};
+
+/// One message that was taken. What it refers to is held as long as this is.
+class MULTIPROC_API QueueMessage {
+public:
+    QueueMessage() noexcept = default;
+    ~QueueMessage();
+    QueueMessage(const QueueMessage&) = delete;
+    QueueMessage& operator=(const QueueMessage&) = delete;
+
+    InputBuffer input() const noexcept { return InputBuffer({data_, size_}); }
+
+private:
+    friend class QueueCore;
+    const std::byte* data_ = small_;
+    std::size_t size_ = 0;
+    std::uint64_t parcel_ = 0;
+    std::byte small_[256];
+};
+
+/// What all queues are. All functions are thread-safe.
+class MULTIPROC_API QueueCore : public SharedHandle {
+public:
+    static constexpr ObjectKind kind = ObjectKind::queue;
+    static std::size_t state_size() noexcept;
+
+protected:
+    /// `inline_bytes`: messages of so many bytes need no memory besides the queue's own.
+    static ObjectRef make(std::int64_t max_size, std::size_t inline_bytes);
+    explicit QueueCore(ObjectRef object) noexcept : SharedHandle(std::move(object)) {}
+    QueueCore(const QueueCore&) noexcept = default;
+    QueueCore& operator=(const QueueCore&) noexcept = default;
+    ~QueueCore() = default;
+
+    /// False if there was no room in time. `counts`: until `done` is called once for it.
+    bool put_message(const OutputBuffer& message, const Patience& patience, bool counts) const;
+    /// False if nothing came in time.
+    bool get_message(QueueMessage& message, const Patience& patience) const;
+
+    std::uint64_t size() const;
+    std::uint64_t max_size() const;
+    void close_here() const;
+    bool done() const;
+    bool await_done(std::optional<Timeout> timeout) const;
+};
+
+}  // namespace multiproc::detail

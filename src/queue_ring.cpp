@@ -1,0 +1,115 @@
+#include "queue_ring.hpp"
+
+#include <bit>
+
+namespace multiproc {
+
+void QueueRing::set_up(std::uint32_t capacity, std::uint32_t limit, std::uint32_t stride) noexcept {
+    mask_ = capacity - 1;
+    shift_ = static_cast<std::uint32_t>(std::countr_zero(capacity));
+    limit_ = limit;
+    stride_ = stride;
+}
+
+// Whether as many items are there as there may be, where that is less than there are slots.
+bool QueueRing::is_full_at(std::uint64_t position) noexcept {
+    if (limit_ == capacity() || position - known_head_.load(std::memory_order_relaxed) < limit_) return false;
+    std::uint64_t head = head_.load(std::memory_order_seq_cst);
+    // Whoever took the first item may not have said so yet.
+    for (;;) {
+        const std::uint64_t word = slot_at(head).word.load(std::memory_order_acquire);
+        const bool is_current = lap_of(word) == (lap(head) & 0xffffff);
+        if (head == position || (is_current && state_of(word) != taken)) break;
+        help(head_, head);
+        head = head_.load(std::memory_order_seq_cst);
+    }
+    known_head_.store(head, std::memory_order_relaxed);
+    return position - head >= limit_;
+}
+
+QueueRing::Claim QueueRing::claim() noexcept {
+    for (;;) {
+        const std::uint64_t tail = tail_.load(std::memory_order_acquire);
+        QueueSlot& slot = slot_at(tail);
+        std::uint64_t seen = slot.word.load(std::memory_order_seq_cst);
+        const std::uint64_t behind = (lap(tail) - lap_of(seen)) & 0xffffff;
+        if (behind == 1) return {Result::no, &slot, tail, seen};  // the item of the lap before is still there
+        if (behind != 0 || (state_of(seen) != free_slot && state_of(seen) != closed)) {
+            help(tail_, tail);
+            continue;
+        }
+        if (state_of(seen) == closed) return {Result::closed};
+        if (is_full_at(tail)) {
+            const std::uint64_t head = head_.load(std::memory_order_acquire);
+            return {Result::no, &slot_at(head), head, slot_at(head).word.load(std::memory_order_acquire)};
+        }
+        if (!slot.word.compare_exchange_strong(seen, pack(lap(tail), writing, self()), std::memory_order_acq_rel))
+            continue;
+        help(tail_, tail);
+        return {Result::done, &slot, tail, 0};
+    }
+}
+
+void QueueRing::publish(const Claim& claim) noexcept {
+    claim.slot->word.exchange(pack(lap(claim.position), ready), std::memory_order_seq_cst);
+}
+
+QueueRing::Claim QueueRing::take() noexcept {
+    for (;;) {
+        const std::uint64_t head = head_.load(std::memory_order_acquire);
+        QueueSlot& slot = slot_at(head);
+        std::uint64_t seen = slot.word.load(std::memory_order_seq_cst);
+        if (lap_of(seen) == (lap(head) & 0xffffff)) {
+            switch (state_of(seen)) {
+                case free_slot: return {Result::no, &slot, head, seen};
+                case closed: return {Result::closed};
+                case writing: return {Result::busy, &slot, head, seen};
+                case skipped:
+                    slot.word.compare_exchange_strong(seen, pack(lap(head) + 1, free_slot), std::memory_order_seq_cst);
+                    break;
+                case taken: break;
+                case ready:
+                    if (!slot.word.compare_exchange_strong(seen, pack(lap(head), taken, self()),
+                                                           std::memory_order_acq_rel))
+                        continue;
+                    help(head_, head);
+                    return {Result::done, &slot, head, 0};
+            }
+        }
+        help(head_, head);
+    }
+}
+
+void QueueRing::free(const Claim& claim) noexcept {
+    claim.slot->word.exchange(pack(lap(claim.position) + 1, free_slot), std::memory_order_seq_cst);
+}
+
+bool QueueRing::close(const Claim& claim) noexcept {
+    std::uint64_t seen = claim.seen;
+    return claim.slot->word.compare_exchange_strong(seen, pack(lap(claim.position), closed),
+                                                    std::memory_order_acq_rel) ||
+           (lap_of(seen) == (lap(claim.position) & 0xffffff) && state_of(seen) == closed);
+}
+
+bool QueueRing::has_news() const noexcept {
+    const std::uint64_t head = head_.load(std::memory_order_seq_cst);
+    const std::uint64_t word = slot_at(head).word.load(std::memory_order_seq_cst);
+    if (lap_of(word) != (lap(head) & 0xffffff)) return true;
+    if (state_of(word) == free_slot) return next.load(std::memory_order_seq_cst) != 0;
+    return state_of(word) != writing;
+}
+
+bool QueueRing::has_room() const noexcept {
+    const std::uint64_t tail = tail_.load(std::memory_order_seq_cst);
+    if (limit_ != capacity() && tail - head_.load(std::memory_order_seq_cst) >= limit_) return false;
+    const std::uint64_t word = slot_at(tail).word.load(std::memory_order_seq_cst);
+    return lap_of(word) == (lap(tail) & 0xffffff);
+}
+
+std::uint64_t QueueRing::size() const noexcept {
+    const std::uint64_t head = head_.load(std::memory_order_acquire);
+    const std::uint64_t tail = tail_.load(std::memory_order_acquire);
+    return tail > head ? tail - head : 0;
+}
+
+}  // namespace multiproc

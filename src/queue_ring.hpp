@@ -1,0 +1,136 @@
+// A ring of slots for many producers and many consumers, of any processes, any of which may be killed at any instant.
+//
+// Each slot has one word that says all: how often the ring has come round to it (its lap), what it is, and whose it is at
+// the moment. It goes from free to writing (by a producer), ready, taken (by a consumer), and free again in the next lap,
+// and each step is one exchange. Where the first and the last item are (`head`, `tail`) is a hint that everybody helps
+// along. Who meets a slot whose owner is dead goes on in its place: what was being written is skipped, what was being
+// read is given up. So a death costs one item at most, and never stops anybody.
+//
+// A ring that is followed by another is closed by whoever finds it empty: from then on the next one counts.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "arena.hpp"
+#include "runtime.hpp"
+
+namespace multiproc {
+
+struct QueueSlot {
+    std::atomic<std::uint64_t> word;
+    std::atomic<std::uint64_t> parcel;   // an object that the item is in, or 0: it is behind this
+    std::uint32_t size;                  // of the item
+    std::atomic<std::uint32_t> counted;  // 1: it counts as unfinished, see JoinableQueue
+
+    std::byte* payload() noexcept { return reinterpret_cast<std::byte*>(this + 1); }
+};
+
+class QueueRing {
+public:
+    static std::size_t bytes_for(std::uint32_t capacity, std::uint32_t stride) noexcept {
+        return sizeof(QueueRing) + std::size_t{capacity} * stride;
+    }
+    // In zeroed memory. `capacity` is a power of two; `limit`: items at most.
+    void set_up(std::uint32_t capacity, std::uint32_t limit, std::uint32_t stride) noexcept;
+
+    enum class Result : std::uint8_t {
+        done,
+        no,      // no slot is free, or no item is there
+        busy,    // the next item is being written
+        closed,  // another ring counts
+    };
+    struct Claim {
+        Result result;
+        QueueSlot* slot = nullptr;
+        std::uint64_t position = 0;
+        std::uint64_t seen = 0;  // the word of the slot that is in the way
+    };
+
+    // The next free slot is this process's to write. `publish` it soon: consumers wait for it.
+    Claim claim() noexcept;
+    void publish(const Claim& claim) noexcept;
+    // The oldest item is this process's. `free` its slot soon.
+    Claim take() noexcept;
+    void free(const Claim& claim) noexcept;
+    // Takes a slot over from an owner that has died, if that is what is in the way. `abandon` is called with the slot
+    // before it goes on.
+    template <class Abandon>
+    bool clear_away(const Claim& claim, Abandon abandon);
+    // Closes the ring where it is empty. False if there is something after all.
+    bool close(const Claim& claim) noexcept;
+
+    // Whether `take`, or `claim`, may have something to say.
+    bool has_news() const noexcept;
+    bool has_room() const noexcept;
+    std::uint64_t size() const noexcept;
+
+    // What items refer to, for whoever frees the ring.
+    template <class Visit>
+    void for_each_parcel(Visit visit) {
+        for (std::uint64_t i = 0; i <= mask_; ++i)
+            if (const std::uint64_t parcel = slot_at(i).parcel.load(std::memory_order_acquire); parcel != 0)
+                visit(Arena::Ref::unpack(parcel));
+    }
+
+    std::uint32_t capacity() const noexcept { return static_cast<std::uint32_t>(mask_ + 1); }
+    std::atomic<std::uint64_t> next;  // the ring that follows: a Ref
+
+private:
+    // In the word: lap (24 bits), state (8), owner (32).
+    enum State : std::uint8_t { free_slot, writing, ready, taken, skipped, closed };
+    static std::uint64_t pack(std::uint64_t lap, State state, std::uint32_t owner = 0) noexcept {
+        return (lap & 0xffffff) << 40 | std::uint64_t{state} << 32 | owner;
+    }
+    static State state_of(std::uint64_t word) noexcept { return static_cast<State>(word >> 32 & 0xff); }
+    static std::uint32_t lap_of(std::uint64_t word) noexcept { return static_cast<std::uint32_t>(word >> 40); }
+    static std::uint32_t self() noexcept {
+        const Runtime::ProcessRef me = Runtime::get().self_ref();
+        return me.generation << 12 | me.index;
+    }
+    static bool is_dead(std::uint64_t word) noexcept {
+        const auto owner = static_cast<std::uint32_t>(word);
+        return !Runtime::get().is_alive({owner & 0xfff, owner >> 12});
+    }
+
+    std::uint64_t lap(std::uint64_t position) const noexcept { return position >> shift_; }
+    QueueSlot& slot_at(std::uint64_t position) const noexcept {
+        return *reinterpret_cast<QueueSlot*>(slots() + (position & mask_) * stride_);
+    }
+    std::byte* slots() const noexcept {
+        return reinterpret_cast<std::byte*>(const_cast<QueueRing*>(this)) + sizeof(QueueRing);
+    }
+    bool is_full_at(std::uint64_t position) noexcept;
+    static void help(std::atomic<std::uint64_t>& place, std::uint64_t from) noexcept {
+        place.compare_exchange_strong(from, from + 1, std::memory_order_acq_rel, std::memory_order_relaxed);
+    }
+
+    std::uint64_t mask_;
+    std::uint32_t shift_;
+    std::uint32_t limit_;
+    std::uint32_t stride_;
+    alignas(64) std::atomic<std::uint64_t> tail_;
+    std::atomic<std::uint64_t> known_head_;  // a while ago: so that producers need not ask for the consumers' line
+    alignas(64) std::atomic<std::uint64_t> head_;
+    std::byte padding_[56];
+};
+
+template <class Abandon>
+bool QueueRing::clear_away(const Claim& claim, Abandon abandon) {
+    const State state = state_of(claim.seen);
+    if ((state != writing && state != taken) || claim.slot == nullptr || !is_dead(claim.seen)) return false;
+    // First this process's, so that nobody else clears it away, too; should this one die, the next does.
+    const std::uint64_t mine = pack(lap_of(claim.seen), state, self());
+    std::uint64_t expected = claim.seen;
+    if (!claim.slot->word.compare_exchange_strong(expected, mine, std::memory_order_acq_rel)) return true;
+    abandon(*claim.slot);
+    claim.slot->parcel.store(0, std::memory_order_relaxed);
+    claim.slot->counted.store(0, std::memory_order_relaxed);
+    const bool is_written = state == writing;
+    const std::uint64_t after = is_written ? pack(lap_of(mine), skipped) : pack(lap_of(mine) + 1u, free_slot);
+    claim.slot->word.store(after, std::memory_order_seq_cst);
+    return true;
+}
+
+}  // namespace multiproc

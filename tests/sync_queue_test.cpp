@@ -1,0 +1,356 @@
+// Queues between processes and threads.
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <multiproc/multiproc.hpp>
+
+#include "runtime.hpp"
+#include "support/die.hpp"
+#include "support/each_start_method.hpp"
+#include "support/gate.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+namespace mp = multiproc;
+using Clock = std::chrono::steady_clock;
+using SyncQueue = mp::test::EachStartMethod;
+
+TEST_F(SyncQueue, gives_items_in_the_order_they_were_put_in) {
+    for (const int limit : {0, 1, 2, 3, 5, 64, 1000}) {
+        const mp::Queue<int> queue(limit);
+        int next_in = 0, next_out = 0;
+        for (int round = 0; round < 300; ++round) {
+            for (int i = 0; i < round % 7; ++i)
+                if (queue.try_put(next_in)) ++next_in;
+            for (int i = 0; i < round % 5; ++i) {
+                const std::optional<int> item = queue.try_get();
+                if (!item) break;
+                ASSERT_EQ(*item, next_out++);
+            }
+            ASSERT_EQ(queue.qsize(), static_cast<std::size_t>(next_in - next_out));
+        }
+        while (next_out != next_in) ASSERT_EQ(queue.get_nowait(), next_out++);
+        EXPECT_TRUE(queue.empty());
+    }
+}
+
+TEST_F(SyncQueue, is_full_at_its_limit_and_empty_without_items) {
+    const mp::Queue<std::string> queue(3);
+    EXPECT_THROW(queue.get_nowait(), mp::queue::Empty);
+    EXPECT_THROW(queue.get(false, 1h), mp::queue::Empty);  // non-blocking: the timeout does not count
+    for (int i = 0; i < 3; ++i) queue.put(std::to_string(i));
+    EXPECT_TRUE(queue.full());
+    EXPECT_FALSE(queue.try_put("four"));
+    EXPECT_THROW(queue.put_nowait("four"), mp::queue::Full);
+    EXPECT_THROW(queue.put("four", false, 1h), mp::queue::Full);
+    for (const auto timeout : {20ms, 120ms}) {
+        auto begin = Clock::now();
+        EXPECT_THROW(queue.put("four", true, timeout), mp::queue::Full);
+        EXPECT_GE(Clock::now() - begin, timeout);
+        begin = Clock::now();
+        const mp::Queue<int> nothing;
+        EXPECT_THROW(nothing.get(true, timeout), mp::queue::Empty);
+        EXPECT_GE(Clock::now() - begin, timeout);
+    }
+    EXPECT_EQ(queue.get(), "0");
+    EXPECT_TRUE(queue.try_put("3"));
+    EXPECT_EQ(queue.qsize(), 3u);
+    EXPECT_THROW(mp::Queue<int>((1 << 20) + 1), std::invalid_argument);
+}
+
+void produce(mp::Queue<std::pair<int, int>> queue, int producer, int count) {
+    for (int i = 0; i < count; ++i) queue.put({producer, i});
+}
+
+std::map<int, std::vector<int>> consume(mp::Queue<std::pair<int, int>> queue) {
+    std::map<int, std::vector<int>> seen;
+    for (;;) {
+        const auto [producer, number] = queue.get();
+        if (producer < 0) return seen;
+        seen[producer].push_back(number);
+    }
+}
+
+TEST_F(SyncQueue, nothing_is_lost_and_nothing_comes_twice) {
+    for (const int limit : {0, 1, 100}) {
+        const mp::Queue<std::pair<int, int>> queue(limit);
+        constexpr int count = 3'000;
+        std::vector<mp::Process<void>> producers;
+        std::vector<mp::Process<std::map<int, std::vector<int>>>> consumers;
+        for (int i = 0; i < 3; ++i) {
+            producers.emplace_back(produce, queue, i, count);
+            producers.back().start();
+            consumers.emplace_back(consume, queue);
+            consumers.back().start();
+        }
+        std::thread thread([&] { produce(queue, 3, count); });
+        thread.join();
+        for (auto& producer : producers) producer.result();
+        for (int i = 0; i < 3; ++i) queue.put({-1, 0});
+        std::map<int, std::vector<int>> all;
+        for (auto& consumer : consumers) {
+            for (auto& [producer, numbers] : consumer.result()) {
+                EXPECT_TRUE(std::ranges::is_sorted(numbers));
+                all[producer].insert(all[producer].end(), numbers.begin(), numbers.end());
+            }
+        }
+        ASSERT_EQ(all.size(), 4u);
+        for (auto& [producer, numbers] : all) {
+            std::ranges::sort(numbers);
+            ASSERT_EQ(numbers.size(), static_cast<std::size_t>(count)) << producer;
+            for (int i = 0; i < count; ++i) ASSERT_EQ(numbers[static_cast<std::size_t>(i)], i);
+        }
+        EXPECT_TRUE(queue.empty());
+    }
+}
+
+TEST_F(SyncQueue, without_limit_takes_all_before_anybody_comes) {
+    const mp::Queue<int> queue;
+    constexpr int count = 300'000;
+    for (int i = 0; i < count; ++i) queue.put(i);
+    EXPECT_EQ(queue.qsize(), static_cast<std::size_t>(count));
+    mp::Process consumer(
+        [](mp::Queue<int> mine, int last) {
+            for (int i = 0; i <= last; ++i)
+                if (mine.get() != i) return i;
+            return -1;
+        },
+        queue, count - 1);
+    consumer.start();
+    EXPECT_EQ(consumer.result(), -1);
+    EXPECT_TRUE(queue.empty());
+}
+
+TEST_F(SyncQueue, a_process_that_puts_and_exits_or_is_killed_has_delivered) {
+    const mp::Queue<std::string> queue;
+    mp::Process leaving([](mp::Queue<std::string> mine) { mine.put(std::string(3'000'000, 'x')); }, queue);
+    leaving.start();
+    leaving.join();
+    leaving.close();
+    mp::Process killed(
+        [](mp::Queue<std::string> mine) {
+            mine.put("small");
+            mine.put(std::string(100'000, 'y'));
+            mp::test::die(mp::test::Death::kill);
+        },
+        queue);
+    killed.start();
+    killed.join();
+    killed.close();
+    EXPECT_EQ(queue.get(), std::string(3'000'000, 'x'));
+    EXPECT_EQ(queue.get(), "small");
+    EXPECT_EQ(queue.get(), std::string(100'000, 'y'));
+    EXPECT_TRUE(queue.empty());
+}
+
+TEST_F(SyncQueue, carries_queues_and_locks_also_after_their_maker_is_gone) {
+    const mp::Queue<std::pair<mp::Queue<int>, mp::Lock>> queue;
+    mp::Process maker(
+        [](mp::Queue<std::pair<mp::Queue<int>, mp::Lock>> mine) {
+            const mp::Queue<int> inner;
+            const mp::Lock lock;
+            lock.lock();
+            inner.put(7);
+            mine.put({inner, lock});
+            mp::test::die(mp::test::Death::kill);
+        },
+        queue);
+    maker.start();
+    maker.join();
+    maker.close();
+    const auto [inner, lock] = queue.get();
+    EXPECT_EQ(inner.get(), 7);
+    lock.lock();
+    EXPECT_TRUE(lock.owner_died());
+}
+
+TEST_F(SyncQueue, goes_with_tasks_and_to_grandchildren) {
+    mp::Pool pool(2);
+    const mp::Queue<int> queue;
+    const auto put_some = [](mp::Queue<int> mine, int number) {
+        mp::Process grandchild([](mp::Queue<int> its, int value) { its.put(value); }, mine, 10 * number);
+        grandchild.start();
+        grandchild.join();
+        mine.put(number);
+        return mine;
+    };
+    const auto echoed = pool.starmap(put_some, std::vector<std::tuple<mp::Queue<int>, int>>{{queue, 1}, {queue, 2}});
+    EXPECT_EQ(echoed[0], queue);
+    std::vector<int> all;
+    while (const auto item = queue.try_get()) all.push_back(*item);
+    std::ranges::sort(all);
+    EXPECT_EQ(all, (std::vector<int>{1, 2, 10, 20}));
+}
+
+TEST_F(SyncQueue, a_consumer_that_is_killed_while_it_waits_harms_nobody) {
+    const mp::Queue<int> queue, out;
+    const mp::Semaphore started(0);
+    std::vector<mp::Process<void>> consumers;
+    for (int i = 0; i < 3; ++i) {
+        consumers.emplace_back(
+            [](mp::Queue<int> in, mp::Queue<int> answers, mp::Semaphore begun) {
+                begun.release();
+                answers.put(in.get());
+            },
+            queue, out, started);
+        consumers.back().start();
+        ASSERT_TRUE(started.acquire(true, 60s));
+    }
+    consumers[0].kill();
+    consumers[0].join();
+    queue.put(1);
+    queue.put(2);
+    EXPECT_EQ(out.get(true, 60s) + out.get(true, 60s), 3);
+    for (auto& consumer : consumers) consumer.join();
+}
+
+TEST_F(SyncQueue, an_item_that_cannot_be_encoded_is_an_error_of_put_and_one_that_cannot_be_decoded_of_get) {
+    struct Node {
+        std::shared_ptr<Node> next;
+    };
+    const mp::Queue<std::shared_ptr<Node>> queue;
+    const auto cycle = std::make_shared<Node>();
+    cycle->next = cycle;
+    EXPECT_THROW(queue.put(cycle), mp::CodecError);
+    cycle->next.reset();
+    EXPECT_TRUE(queue.empty());
+    const mp::Queue<mp::SharedArray<int>> arrays;
+    EXPECT_THROW(arrays.put(mp::SharedArray<int>(5)), mp::CodecError);
+    arrays.put({});
+    EXPECT_EQ(arrays.get().size(), 0u);
+}
+
+TEST_F(SyncQueue, closed_is_an_error) {
+    const mp::Queue<int> queue;
+    const mp::Queue<int> copy = queue;
+    queue.put(1);
+    mp::Process other([](mp::Queue<int> mine) { mine.put(2); }, queue);
+    queue.close();
+    EXPECT_THROW(copy.put(1), mp::ClosedError);
+    EXPECT_THROW(copy.get(), mp::ClosedError);
+    EXPECT_THROW((void)queue.qsize(), mp::ClosedError);
+    EXPECT_THROW(queue.close(), mp::ClosedError);
+    other.start();  // who was given it before still has it
+    other.result();
+    queue.join_thread();
+    queue.cancel_join_thread();
+}
+
+TEST_F(SyncQueue, a_joinable_one_is_joined_when_all_items_are_done_with) {
+    const mp::JoinableQueue<int> queue(4);
+    EXPECT_TRUE(queue.join_for(0s));
+    EXPECT_THROW(queue.task_done(), std::logic_error);
+    mp::Process<void> worker(
+        [](mp::JoinableQueue<int> mine) {
+            for (int i = 0; i < 500; ++i) {
+                (void)mine.get();
+                mine.task_done();
+            }
+        },
+        queue);
+    queue.put(0);
+    EXPECT_FALSE(queue.join_for(20ms));
+    worker.start();
+    for (int i = 1; i < 500; ++i) queue.put(i);
+    queue.join();
+    worker.result();
+    EXPECT_THROW(queue.task_done(), std::logic_error);
+}
+
+TEST_F(SyncQueue, simple_ones_too) {
+    const mp::SimpleQueue<std::vector<std::string>> queue;
+    EXPECT_TRUE(queue.empty());
+    mp::Process producer([](mp::SimpleQueue<std::vector<std::string>> mine) { mine.put({"a", "", "ccc"}); }, queue);
+    producer.start();
+    EXPECT_EQ(queue.get(), (std::vector<std::string>{"a", "", "ccc"}));
+    producer.join();
+    queue.close();
+    EXPECT_THROW(queue.put({}), mp::ClosedError);
+}
+
+TEST_F(SyncQueue, leaves_nothing_in_shared_memory) {
+    mp::Arena& arena = mp::Runtime::get().arena();
+    const std::size_t before = arena.object_count();
+    {
+        const mp::Queue<std::pair<std::string, std::optional<mp::Lock>>> queue;
+        for (int i = 0; i < 2'000; ++i) queue.put({std::string(static_cast<std::size_t>(i), 'z'), mp::Lock()});
+        for (int i = 0; i < 1'500; ++i) ASSERT_EQ(queue.get().first.size(), static_cast<std::size_t>(i));
+        EXPECT_GT(arena.object_count(), before);
+    }
+    EXPECT_EQ(arena.object_count(), before);
+}
+
+// Producers and consumers are killed at random and replaced: each item is lost or comes once, and at most one is lost per
+// death.
+TEST_F(SyncQueue, a_death_costs_one_item_at_most_whatever_it_was_doing) {
+    const mp::Queue<std::pair<int, int>> queue(64);
+    const mp::Queue<std::pair<int, int>> results;
+    const auto run_producer = [](mp::Queue<std::pair<int, int>> out, mp::RawArray<int> counts, int id) {
+        for (;;) {
+            const int next = counts[static_cast<std::size_t>(id)] + 1;
+            out.put({id, next});
+            std::atomic_ref(counts[static_cast<std::size_t>(id)]).store(next);
+        }
+    };
+    const auto run_consumer = [](mp::Queue<std::pair<int, int>> in, mp::Queue<std::pair<int, int>> out) {
+        for (;;) out.put(in.get());
+    };
+    constexpr std::size_t pairs = 2;
+    constexpr int deaths = 30;
+    const mp::RawArray<int> counts(pairs);
+    std::vector<mp::Process<void>> producers, consumers;
+    for (std::size_t i = 0; i < pairs; ++i) {
+        producers.emplace_back(run_producer, queue, counts, static_cast<int>(i));
+        producers.back().start();
+        consumers.emplace_back(run_consumer, queue, results);
+        consumers.back().start();
+    }
+    std::map<std::pair<int, int>, int> seen;
+    const auto drain = [&](int at_least) {
+        for (int i = 0; i < at_least; ++i) ++seen[results.get(true, 60s)];
+    };
+    for (int death = 0; death < deaths; ++death) {
+        drain(200);
+        auto& victims = death % 2 == 0 ? producers : consumers;
+        auto& victim = victims[static_cast<std::size_t>(death) / 2 % pairs];
+        victim.kill();
+        victim.join();
+        if (death % 2 == 0) {
+            victim = mp::Process<void>(run_producer, queue, counts, death / 2 % static_cast<int>(pairs));
+        } else {
+            victim = mp::Process<void>(run_consumer, queue, results);
+        }
+        victim.start();
+    }
+    for (auto& producer : producers) {
+        producer.kill();
+        producer.join();
+    }
+    while (const auto item = results.try_get_for(300ms)) ++seen[*item];
+    for (auto& consumer : consumers) {
+        consumer.kill();
+        consumer.join();
+    }
+    // A producer that was killed between `put` and its note has its successor put the same number again.
+    int repeated = 0, missing = 0;
+    for (const auto& [item, times] : seen) repeated += times - 1;
+    for (std::size_t i = 0; i < pairs; ++i)
+        for (int number = 1; number <= counts[i]; ++number)
+            if (!seen.contains({static_cast<int>(i), number})) ++missing;
+    EXPECT_LE(repeated, deaths / 2);
+    EXPECT_LE(missing, deaths / 2 + static_cast<int>(pairs));  // only those that consumers took and had not put
+    EXPECT_TRUE(queue.empty());
+}
+
+}  // namespace
