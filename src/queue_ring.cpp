@@ -18,8 +18,9 @@ bool QueueRing::is_full_at(std::uint64_t position) noexcept {
     // Whoever took the first item may not have said so yet.
     for (;;) {
         const std::uint64_t word = slot_at(head).word.load(std::memory_order_acquire);
-        const bool is_current = lap_of(word) == (lap(head) & 0xffffff);
-        if (head == position || (is_current && state_of(word) != taken)) break;
+        const std::uint64_t behind = laps_behind(head, word);
+        const bool is_past = (behind == 0 && state_of(word) == taken) || behind > 1;
+        if (head == position || !is_past) break;
         help(head_, head);
         head = head_.load(std::memory_order_seq_cst);
     }
@@ -32,7 +33,7 @@ QueueRing::Claim QueueRing::claim() noexcept {
         const std::uint64_t tail = tail_.load(std::memory_order_acquire);
         QueueSlot& slot = slot_at(tail);
         std::uint64_t seen = slot.word.load(std::memory_order_seq_cst);
-        const std::uint64_t behind = (lap(tail) - lap_of(seen)) & 0xffffff;
+        const std::uint64_t behind = laps_behind(tail, seen);
         if (behind == 1) return {Result::no, &slot, tail, seen};  // the item of the lap before is still there
         if (behind != 0 || (state_of(seen) != free_slot && state_of(seen) != closed)) {
             help(tail_, tail);
@@ -59,7 +60,10 @@ QueueRing::Claim QueueRing::take() noexcept {
         const std::uint64_t head = head_.load(std::memory_order_acquire);
         QueueSlot& slot = slot_at(head);
         std::uint64_t seen = slot.word.load(std::memory_order_seq_cst);
-        if (lap_of(seen) == (lap(head) & 0xffffff)) {
+        const std::uint64_t behind = laps_behind(head, seen);
+        // Empty, and whoever took the item of the lap before is not done with it.
+        if (behind == 1) return {Result::busy, &slot, head, seen};
+        if (behind == 0) {
             switch (state_of(seen)) {
                 case free_slot: return {Result::no, &slot, head, seen};
                 case closed: return {Result::closed};
@@ -94,7 +98,8 @@ bool QueueRing::close(const Claim& claim) noexcept {
 bool QueueRing::has_news() const noexcept {
     const std::uint64_t head = head_.load(std::memory_order_seq_cst);
     const std::uint64_t word = slot_at(head).word.load(std::memory_order_seq_cst);
-    if (lap_of(word) != (lap(head) & 0xffffff)) return true;
+    const std::uint64_t behind = laps_behind(head, word);
+    if (behind != 0) return behind != 1;
     if (state_of(word) == free_slot) return next.load(std::memory_order_seq_cst) != 0;
     return state_of(word) != writing;
 }

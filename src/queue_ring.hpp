@@ -95,6 +95,11 @@ private:
     }
 
     std::uint64_t lap(std::uint64_t position) const noexcept { return position >> shift_; }
+    // How far a slot's word is behind what it will be when `position` is used: 1, while it is still in use for the lap
+    // before; 0; or "many", once it was used for that position, which is a hint of before then.
+    std::uint64_t laps_behind(std::uint64_t position, std::uint64_t word) const noexcept {
+        return (lap(position) - lap_of(word)) & 0xffffff;
+    }
     QueueSlot& slot_at(std::uint64_t position) const noexcept {
         return *reinterpret_cast<QueueSlot*>(slots() + (position & mask_) * stride_);
     }
