@@ -35,9 +35,15 @@ struct CellWord {
     }
 };
 
+// The word of a free cell: the number that its span got when it was divided. A creator that was about to take a cell when
+// all of the span was given back does not find that number there any more, whatever the memory is used for now.
+std::uint64_t free_cell(std::uint32_t division) noexcept {
+    return CellWord{Status::free, 0, no_process, division}.pack();
+}
+
 // A span: free, or of cells of 2^shift bytes, or the first of `count` spans of a large object, or the `count`th of the
 // others. A process that makes or frees one first takes its first span; it names all that go with it, so that whoever
-// sweeps after a death knows them.
+// sweeps after a death knows them. Of a span of cells `count` is the number of its division.
 struct SpanWord {
     std::uint8_t shift = 0;
     enum Use : std::uint8_t { free, cells, taken, large, rest } use = free;
@@ -148,15 +154,16 @@ void Arena::clear_memory(std::byte* begin, std::size_t bytes) const noexcept {
 
 // A cell that this process has taken becomes an object. The zeros and the hold are there before anybody can find it.
 std::optional<Arena::Ref> Arena::begin(Head& head, std::uint32_t generation, Kind kind, std::size_t bytes) noexcept {
+    head.overflow.store(0, std::memory_order_relaxed);
     clear_memory(reinterpret_cast<std::byte*>(&head) + head_size, bytes);
     head.size.store(bytes, std::memory_order_relaxed);
-    head.overflow.store(0, std::memory_order_relaxed);
     head.holders.store(0, std::memory_order_relaxed);
     head.counted.store(0, std::memory_order_relaxed);
     if (kind != overflow_kind) {
         std::atomic<std::uint64_t>* const word = holders_of(head, self_, true);
         if (word == nullptr) {
-            head.word.store(0, std::memory_order_release);
+            release_overflow(head);
+            vacate(head);
             return std::nullopt;
         }
         word->fetch_or(std::uint64_t{1} << (self_ % 64), std::memory_order_relaxed);
@@ -172,11 +179,12 @@ std::uint64_t Arena::take(std::uint32_t& generation) noexcept {
 
 std::optional<Arena::Ref> Arena::create_in_span(std::size_t span, std::size_t cell_size, Kind kind,
                                                 std::size_t bytes) noexcept {
-    if (!has_memory(span)) return std::nullopt;
+    const SpanWord use = SpanWord::unpack(tables().spans[span].load(std::memory_order_acquire));
+    if (use.use != SpanWord::cells || !has_memory(span)) return std::nullopt;
     for (std::size_t offset = 0; offset < span_size; offset += cell_size) {
         Head& head = *head_at(static_cast<std::uint32_t>((span * span_size + offset) / alignment));
-        if (CellWord::unpack(head.word.load(std::memory_order_relaxed)).status != Status::free) continue;
-        std::uint64_t empty = 0;
+        std::uint64_t empty = free_cell(use.count);
+        if (head.word.load(std::memory_order_relaxed) != empty) continue;
         std::uint32_t generation = 0;
         if (head.word.compare_exchange_strong(empty, take(generation), std::memory_order_acq_rel))
             return begin(head, generation, kind, bytes);
@@ -185,21 +193,55 @@ std::optional<Arena::Ref> Arena::create_in_span(std::size_t span, std::size_t ce
 }
 
 std::optional<Arena::Ref> Arena::create_small(std::size_t size_class, Kind kind, std::size_t bytes) noexcept {
-    const std::uint64_t wanted = SpanWord{static_cast<std::uint8_t>(size_class), SpanWord::cells}.pack();
     std::atomic<std::uint32_t>& last = last_span_[size_class];
     const std::size_t start = std::max<std::size_t>(last.load(std::memory_order_relaxed), Tables::first_span);
-    // Spans of this class from the one that had room on, then a free one, then those before.
-    for (const auto& [first, end] : {std::pair(start, span_count), std::pair(Tables::first_span, start)}) {
-        for (std::size_t span = first; span < end; ++span) {
-            const std::uint64_t seen = tables().spans[span].load(std::memory_order_acquire);
-            if (seen != wanted && !(seen == 0 && divide(span, size_class))) continue;
-            if (const auto made = create_in_span(span, std::size_t{1} << size_class, kind, bytes)) {
-                last.store(static_cast<std::uint32_t>(span), std::memory_order_relaxed);
-                return made;
+    // Spans of this class from the one that had room on, then those before, and only then a free one.
+    for (const bool divides : {false, true}) {
+        for (const auto& [first, end] : {std::pair(start, span_count), std::pair(Tables::first_span, start)}) {
+            for (std::size_t span = first; span < end; ++span) {
+                const std::uint64_t seen = tables().spans[span].load(std::memory_order_acquire);
+                const SpanWord use = SpanWord::unpack(seen);
+                const bool is_wanted = use.use == SpanWord::cells && use.shift == size_class;
+                if (!is_wanted && !(divides && seen == 0 && divide(span, size_class))) continue;
+                if (const auto made = create_in_span(span, std::size_t{1} << size_class, kind, bytes)) {
+                    last.store(static_cast<std::uint32_t>(span), std::memory_order_relaxed);
+                    return made;
+                }
             }
         }
     }
     return std::nullopt;
+}
+
+// Spans of cells none of which is in use become free spans. First all their cells are taken, so nobody else gets one.
+void Arena::reclaim() noexcept {
+    for (std::size_t span = Tables::first_span; span < span_count; ++span) {
+        const std::uint64_t seen = tables().spans[span].load(std::memory_order_acquire);
+        const SpanWord use = SpanWord::unpack(seen);
+        if (use.use != SpanWord::cells || !has_memory(span)) continue;
+        const std::size_t step = std::size_t{1} << use.shift;
+        const auto cell = [&](std::size_t offset) -> std::atomic<std::uint64_t>& {
+            return head_at(static_cast<std::uint32_t>((span * span_size + offset) / alignment))->word;
+        };
+        std::size_t taken = 0;
+        for (; taken < span_size; taken += step) {
+            std::uint64_t empty = free_cell(use.count);
+            std::uint32_t generation = 0;
+            if (cell(taken).load(std::memory_order_relaxed) != empty ||
+                !cell(taken).compare_exchange_strong(empty, take(generation), std::memory_order_acq_rel))
+                break;
+        }
+        std::uint64_t expected = seen;
+        const SpanWord mine{0, SpanWord::taken, static_cast<std::uint16_t>(self_ + 1), 1};
+        if (taken >= span_size &&
+            tables().spans[span].compare_exchange_strong(expected, mine.pack(), std::memory_order_acq_rel)) {
+            segment_->discard(span * span_size, span_size);
+            give_spans_back(span, 1);
+            continue;
+        }
+        for (std::size_t offset = 0; offset < taken; offset += step)
+            cell(offset).store(free_cell(use.count), std::memory_order_release);
+    }
 }
 
 bool Arena::take_spans(std::size_t first, std::size_t count) noexcept {
@@ -234,18 +276,27 @@ bool Arena::divide(std::size_t span, std::size_t size_class) noexcept {
         give_spans_back(span, 1);
         return false;
     }
+    const std::uint32_t division = tables().generations.fetch_add(1, std::memory_order_relaxed) + 1;
     // What a large object has left here must not pass for cells in use.
     for (std::size_t offset = 0; offset < span_size; offset += std::size_t{1} << size_class)
         head_at(static_cast<std::uint32_t>((span * span_size + offset) / alignment))
-            ->word.store(0, std::memory_order_relaxed);
-    tables().spans[span].store(SpanWord{static_cast<std::uint8_t>(size_class), SpanWord::cells}.pack(),
-                               std::memory_order_release);
+            ->word.store(free_cell(division), std::memory_order_relaxed);
+    tables().spans[span].store(
+        SpanWord{static_cast<std::uint8_t>(size_class), SpanWord::cells, no_process, division}.pack(),
+        std::memory_order_release);
     return true;
 }
 
 std::optional<Arena::Ref> Arena::create_large(Kind kind, std::size_t bytes) noexcept {
     const std::size_t count = (bytes + head_size + span_size - 1) / span_size;
     for (std::size_t first = Tables::first_span; first + count <= span_count; ++first) {
+        // Only what looks free is claimed, since others take what is claimed for used.
+        std::size_t free = 0;
+        while (free < count && tables().spans[first + free].load(std::memory_order_relaxed) == 0) ++free;
+        if (free < count) {
+            first += free;
+            continue;
+        }
         if (!take_spans(first, count)) continue;
         if (!has_memory(first, count)) {
             give_spans_back(first, count);
@@ -274,7 +325,7 @@ std::atomic<std::uint64_t>* Arena::holders_of(Head& head, std::uint32_t process,
         if (head.overflow.compare_exchange_strong(seen, made->pack(), std::memory_order_acq_rel)) {
             seen = made->pack();
         } else {
-            head_at(made->place)->word.store(0, std::memory_order_release);
+            vacate(*head_at(made->place));
         }
     }
     std::atomic<std::uint64_t>* const bits = bits_in(Ref::unpack(seen));
@@ -287,23 +338,23 @@ std::atomic<std::uint64_t>* Arena::bits_in(Ref overflow) const noexcept {
     return reinterpret_cast<std::atomic<std::uint64_t>*>(payload(overflow));
 }
 
-bool Arena::hold(Ref ref) noexcept {
+bool Arena::hold_for(Ref ref, std::uint32_t process) noexcept {
     Head* const head = find(ref);
     if (head == nullptr) return false;
-    std::atomic<std::uint64_t>* const word = holders_of(*head, self_, true);
+    std::atomic<std::uint64_t>* const word = holders_of(*head, process, true);
     if (word == nullptr) return false;
-    word->fetch_or(std::uint64_t{1} << (self_ % 64), std::memory_order_acq_rel);
+    word->fetch_or(std::uint64_t{1} << (process % 64), std::memory_order_acq_rel);
     return true;
 }
 
 bool Arena::is_held(Head& head) noexcept {
     if (head.holders.load(std::memory_order_seq_cst) != 0 || head.counted.load(std::memory_order_seq_cst) != 0)
         return true;
-    const std::uint64_t overflow = head.overflow.load(std::memory_order_acquire);
+    const std::uint64_t overflow = head.overflow.load(std::memory_order_seq_cst);
     if (overflow == 0) return false;
     const std::atomic<std::uint64_t>* const words = bits_in(Ref::unpack(overflow));
     return words == nullptr || std::any_of(words, words + all_holders / 64,
-                                           [](const auto& word) { return word.load(std::memory_order_acquire) != 0; });
+                                           [](const auto& word) { return word.load(std::memory_order_seq_cst) != 0; });
 }
 
 void Arena::release_for(Ref ref, std::uint32_t process) noexcept {
@@ -349,17 +400,24 @@ void Arena::free(Head& head, std::uint64_t seen) noexcept {
     if (!head.word.compare_exchange_strong(seen, mine.pack(), std::memory_order_acq_rel)) return;
     if (const Clear clear = clears[before.kind].load(std::memory_order_acquire); clear != nullptr)
         clear(*this, reinterpret_cast<std::byte*>(&head) + head_size);
-    const std::uint64_t overflow = head.overflow.exchange(0, std::memory_order_acq_rel);
-    if (overflow != 0 && bits_in(Ref::unpack(overflow)) != nullptr)
-        head_at(Ref::unpack(overflow).place)->word.store(0, std::memory_order_release);
+    release_overflow(head);
     vacate(head);
+}
+
+// Its cell goes first, and only if it is that object still: so whoever goes on after a death may do it again.
+void Arena::release_overflow(Head& head) noexcept {
+    const Ref ref = Ref::unpack(head.overflow.load(std::memory_order_acquire));
+    if (!ref) return;
+    Head* const overflow = find(ref);
+    if (overflow != nullptr && kind(ref) == overflow_kind) vacate(*overflow);
+    head.overflow.store(0, std::memory_order_relaxed);
 }
 
 // The cell, or the spans of a large object, are nobody's.
 void Arena::vacate(Head& head) noexcept {
     const std::size_t span = std::size_t{place_of(head)} * alignment / span_size;
     const SpanWord use = SpanWord::unpack(tables().spans[span].load(std::memory_order_acquire));
-    if (use.use != SpanWord::large) return head.word.store(0, std::memory_order_release);
+    if (use.use != SpanWord::large) return head.word.store(free_cell(use.count), std::memory_order_release);
     const SpanWord taken{0, SpanWord::taken, static_cast<std::uint16_t>(self_ + 1), use.count};
     tables().spans[span].store(taken.pack(), std::memory_order_release);
     if (use.count > 1) segment_->discard((span + 1) * span_size, (use.count - 1) * span_size);
@@ -373,11 +431,13 @@ void Arena::sweep_cell(Head& head, std::uint32_t process) noexcept {
     switch (cell.status) {
         case Status::free: return;
         case Status::taken: {
-            // Nothing in the head counts yet, so there is nothing to clear.
+            // Nothing in the head counts yet, so there is nothing to clear but what may have come first.
             const CellWord mine{Status::taken, 0, static_cast<std::uint16_t>(self_ + 1), cell.generation};
             std::uint64_t expected = seen;
-            if (is_its_work && head.word.compare_exchange_strong(expected, mine.pack(), std::memory_order_acq_rel))
+            if (is_its_work && head.word.compare_exchange_strong(expected, mine.pack(), std::memory_order_acq_rel)) {
+                release_overflow(head);
                 vacate(head);
+            }
             return;
         }
         case Status::clearing:
@@ -386,6 +446,8 @@ void Arena::sweep_cell(Head& head, std::uint32_t process) noexcept {
         case Status::live:
             if (cell.kind == overflow_kind) return;  // goes with the object it belongs to
             release_for({place_of(head), cell.generation}, process);
+            // The last one to hold it may have died between letting go of it and freeing it.
+            free_unless_held(head, {place_of(head), cell.generation});
     }
 }
 

@@ -57,8 +57,12 @@ public:
     // A new object with `bytes` zeroed bytes, held by this process. Thread-safe. Throws std::bad_alloc when the arena is
     // full.
     Ref create(Kind kind, std::size_t bytes);
+    // Makes room, if `create` finds none: small objects leave the memory they were in to others of their size.
+    void reclaim() noexcept;
     // This process holds the object from now on. False if there is none such. Thread-safe.
-    bool hold(Ref ref) noexcept;
+    bool hold(Ref ref) noexcept { return hold_for(ref, self_); }
+    // The same in the name of a process that is being started.
+    bool hold_for(Ref ref, std::uint32_t process) noexcept;
     // It holds it no more. Thread-safe.
     void release(Ref ref) noexcept { release_for(ref, self_); }
     // The same for everything that a process that has ended held or was at work on.
@@ -113,6 +117,7 @@ private:
     void release_for(Ref ref, std::uint32_t process) noexcept;
     void clear_bit(Head& head, Ref ref, std::atomic<std::uint64_t>& word, std::uint64_t bit) noexcept;
     void free_unless_held(Head& head, Ref ref) noexcept;
+    void release_overflow(Head& head) noexcept;
     void free(Head& head, std::uint64_t seen) noexcept;
     void vacate(Head& head) noexcept;
     void sweep_cell(Head& head, std::uint32_t process) noexcept;

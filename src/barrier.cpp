@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <stdexcept>
+#include <thread>
 #include <utility>
 
 #include <multiproc/errors.hpp>
@@ -15,18 +16,18 @@ namespace {
 
 // A round is one word, so that it changes by one exchange, whoever dies. A round ends by getting the next number.
 struct Round {
-    enum Phase : std::uint8_t { filling, acting, broken };
+    enum Phase : std::uint8_t { filling, acting, ending, broken };
 
     std::uint32_t number = 0;  // 24 bits
     Phase phase = filling;
     std::uint32_t arrived = 0;        // 16 bits; while acting all have
-    Runtime::ProcessRef actor{0, 0};  // whose thread runs the action, while acting
+    Runtime::ProcessRef actor{0, 0};  // whose thread runs the action, while acting, and then ends the round
 
     static Round unpack(std::uint64_t word) noexcept {
         Round round;
         round.number = static_cast<std::uint32_t>(word >> 40);
         round.phase = static_cast<Phase>(word >> 36 & 0xf);
-        if (round.phase == acting) {
+        if (round.is_full()) {
             round.actor = ThreadId::process_of(word & 0xffffffff);
         } else {
             round.arrived = static_cast<std::uint32_t>(word & 0xffff);
@@ -34,9 +35,11 @@ struct Round {
         return round;
     }
     std::uint64_t pack() const noexcept {
-        const std::uint64_t rest = phase == acting ? std::uint64_t{actor.generation} << 12 | actor.index : arrived;
+        const std::uint64_t rest = is_full() ? std::uint64_t{actor.generation} << 12 | actor.index : arrived;
         return std::uint64_t{number} << 40 | std::uint64_t{phase} << 36 | rest;
     }
+    // All have come.
+    bool is_full() const noexcept { return phase == acting || phase == ending; }
     Round next() const noexcept {
         Round round;
         round.number = (number + 1) & 0xffffff;
@@ -72,12 +75,21 @@ struct BarrierState {
         waiters.wake_all();
         return true;
     }
-    // By who has made it acting or broken, and is alone with that.
-    bool end_round(const Round& round, bool is_reset) noexcept {
+    // By who has made it ending or broken: it ends in no other way then.
+    void end_round(const Round& round, bool is_reset) noexcept {
         note_reset(round.number, is_reset);
-        const bool is_over = change(round, round.next());
+        change(round, round.next());
         waiters.wake_all();
-        return is_over;
+    }
+    // The actor's process has died: what is left to do is done in its place. Whether there was anything.
+    bool replace_actor(const Round& seen) noexcept {
+        if (!seen.is_full() || Runtime::get().is_alive(seen.actor)) return false;
+        if (seen.phase == Round::ending) {
+            end_round(seen, false);
+        } else {
+            break_round(seen);
+        }
+        return true;
     }
 };
 
@@ -101,7 +113,10 @@ std::uint32_t finish(BarrierState& barrier, const Round& seen, const std::functi
             throw;
         }
     }
-    if (!barrier.end_round(acting, false)) throw_broken("it was aborted during the action");
+    Round ending = acting;
+    ending.phase = Round::ending;
+    if (!barrier.change(acting, ending)) throw_broken("it was aborted during the action");
+    barrier.end_round(ending, false);
     return seen.arrived;
 }
 
@@ -114,10 +129,7 @@ void await(BarrierState& barrier, std::uint32_t number, os::Deadline deadline) {
             return;
         }
         if (seen.phase == Round::broken) throw_broken("it was aborted, or another one's time was over");
-        if (seen.phase == Round::acting && !Runtime::get().is_alive(seen.actor)) {
-            barrier.break_round(seen);
-            continue;
-        }
+        if (barrier.replace_actor(seen)) continue;
         // Once all have come, nobody's time is over.
         if (seen.phase == Round::filling && deadline <= os::Clock::now()) {
             if (barrier.break_round(seen)) throw_broken("the time to wait was over");
@@ -148,8 +160,10 @@ std::uint32_t Barrier::wait_with(const std::function<void()>* action, std::optio
     for (;;) {
         const Round seen = barrier.now();
         if (seen.phase == Round::broken) throw_broken("it was aborted, or somebody's time was over; reset() it");
-        if (seen.phase == Round::acting) {  // a round that is full: this thread belongs to the next
-            await(barrier, seen.number, os::never);
+        if (seen.is_full()) {  // this thread belongs to the next one
+            if (barrier.replace_actor(seen)) continue;
+            if (deadline <= os::Clock::now()) throw_broken("the time to wait was over before its last round was");
+            barrier.waiters.wait(deadline, [&] { return barrier.word.load(std::memory_order_seq_cst) == seen.pack(); });
             continue;
         }
         if (seen.arrived + 1 == barrier.parties) {
@@ -167,15 +181,21 @@ std::uint32_t Barrier::wait_with(const std::function<void()>* action, std::optio
 
 void Barrier::abort() const {
     BarrierState& barrier = barrier_in(state());
-    for (Round seen = barrier.now(); seen.phase != Round::broken; seen = barrier.now())
-        if (barrier.break_round(seen)) return;
+    for (Round seen = barrier.now(); seen.phase != Round::broken; seen = barrier.now()) {
+        if (seen.phase == Round::ending) {  // for a moment, unless its process has died
+            if (!barrier.replace_actor(seen)) std::this_thread::yield();
+        } else if (barrier.break_round(seen)) {
+            return;
+        }
+    }
 }
 
 void Barrier::reset() const {
     BarrierState& barrier = barrier_in(state());
     for (;;) {
         const Round seen = barrier.now();
-        if (seen.phase == Round::acting) return;
+        if (barrier.replace_actor(seen)) continue;
+        if (seen.is_full()) return;
         if (seen.phase == Round::filling && seen.arrived == 0) return;
         if (seen.phase == Round::filling && !barrier.break_round(seen)) continue;
         Round broken = seen;

@@ -170,6 +170,7 @@ void BlockLedger::receive(const ResultRingParent::Record& given, os::HandleLink&
         auto next = handles.begin();
         for (const BlockEntry& entry : entries) {
             if (entry.size == BlockEntry::is_object) {
+                has_borrowed_ = true;
                 arrived_.push_back(
                     ObjectRegistry::get().require(Arena::Ref::unpack(static_cast<std::uint64_t>(entry.id))));
                 continue;

@@ -16,6 +16,7 @@
 #include <span>
 #include <system_error>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "os.hpp"
@@ -105,6 +106,8 @@ public:
     // The blocks whose records came since the last call: the next result refers to them. Throws std::system_error if one
     // of them could not be taken in.
     std::vector<detail::Attachment> take_arrived();
+    // Whether there were objects among them since the last call.
+    bool take_borrowed() noexcept { return std::exchange(has_borrowed_, false); }
 
 private:
     // A block that the child has, or that is before it in the ring.
@@ -138,6 +141,7 @@ private:
     std::optional<std::uint64_t> orphaned_;  // the last token that no record names any more
     std::vector<detail::Attachment> arrived_;
     std::optional<std::system_error> arrival_error_;
+    bool has_borrowed_ = false;
 };
 
 // The child's side: the blocks that its parent has sent.

@@ -10,6 +10,7 @@
 #include "process_info.hpp"
 #include "reentry.hpp"
 #include "runtime.hpp"
+#include "shared_object.hpp"
 #include "worker_limits.hpp"
 
 namespace multiproc {
@@ -100,7 +101,11 @@ void Child::start(ChildOptions options, const CallMessage* first) {
     // Handles can be sent only to a child that is there.
     const bool waits_for_child = first != nullptr && (first->lease != nullptr || !first->attachments.empty());
     if (first != nullptr && !waits_for_child) send(*first);
-    process_ = os::launch(launch, [exit = exit_](ExitStatus status) { ended(exit, status); });
+    {
+        std::unique_lock<std::mutex> lent;
+        if (launch.method == StartMethod::fork) lent = ObjectRegistry::get().lend_all(exit_->process);
+        process_ = os::launch(launch, [exit = exit_](ExitStatus status) { ended(exit, status); });
+    }
     entry.keep();
     try {
         link_->connect(*process_);
@@ -117,6 +122,7 @@ Child::~Child() {
 }
 
 void Child::bury(Exit& exit, bool Exit::*what) noexcept {
+    if (exit.owner != os::current_pid()) return;  // in a copy made by fork: the child is the original's
     const std::lock_guard lock(exit.burial);
     const bool lends = exit.channel.control().lends_objects.load(std::memory_order_relaxed) != 0;
     const bool was_over = exit.has_ended && (exit.is_forgotten || !lends);

@@ -98,6 +98,8 @@ public:
     bool has_leaving_blocks() const noexcept { return blocks_.has_leaving(); }
     // Takes in a record of the result ring, if it is one about blocks. Throws CodecError or std::system_error for what
     // only a broken child sends.
+    // Whether results referred to objects since the last call.
+    bool take_borrowed() noexcept { return blocks_.take_borrowed(); }
     bool accept_block(const ResultRingParent::Record& record) { return blocks_.accept(record, tasks_, *link_); }
     // See BlockLedger::take_arrived.
     std::vector<detail::Attachment> take_arrived_blocks() { return blocks_.take_arrived(); }
@@ -115,6 +117,7 @@ private:
 
         // The process's entry in the runtime, and with it what the process held, is given back at its end; but if it
         // has sent objects, only when nobody will take its results any more.
+        const std::uint32_t owner = os::current_pid();
         std::mutex burial;
         bool has_ended = false;
         bool is_forgotten = false;

@@ -114,7 +114,9 @@ private:
             if (const auto record = ring_.begin()) return *record;
             if (spins_)
                 if (const auto record = look_around()) return *record;
-            end_.channel.sleep_child(Runtime::get().lot(), [this] { return !ring_.is_empty(); });
+            results_.take_back_loans();
+            end_.channel.sleep_child(Runtime::get().lot(),
+                                     [this] { return !ring_.is_empty() || results_.has_ended_loan(); });
         }
     }
 

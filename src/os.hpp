@@ -300,8 +300,8 @@ void set_variable(const char* name, const std::string& value);
 // The function of this name in whatever is loaded, or nullptr.
 void* find_function(const char* name) noexcept;
 // This process gets no more memory than so many bytes from now on; what it asks for beyond that fails. On POSIX its
-// address space is counted. Throws std::system_error.
-void limit_memory(std::uint64_t bytes);
+// address space is counted, but for so many bytes as are `mapped` without being used. Throws std::system_error.
+void limit_memory(std::uint64_t bytes, std::uint64_t mapped = 0);
 // Readable form of a compiler's type name.
 std::string demangle(const char* name);
 

@@ -59,6 +59,7 @@ void PoolEngine::drain(Worker& worker) {
         if (!is_expected(worker)) break;
     }
     if (ring.is_sound() && !worker.is_broken) {
+        if (worker.child->take_borrowed()) worker.child->wake();  // to let go of what this process holds now
         // It may wait for room in the ring. One that has sent everything waits for tasks alone, and these wake it.
         if (is_expected(worker)) worker.child->wake();
         return;

@@ -87,7 +87,7 @@ const bool are_clears_known = [] {
 }();
 
 Arena::Ref make_ring(Arena& arena, std::uint32_t capacity, std::uint32_t limit, std::uint32_t stride) {
-    const Arena::Ref ref = arena.create(ring_kind, QueueRing::bytes_for(capacity, stride));
+    const Arena::Ref ref = Runtime::get().create_object(ring_kind, QueueRing::bytes_for(capacity, stride));
     reinterpret_cast<QueueRing*>(arena.payload(ref))->set_up(capacity, limit, stride);
     return ref;
 }
@@ -221,7 +221,7 @@ public:
                 "multiproc: a SharedArray cannot go through a queue; make it an argument of the process or task");
         }
         const std::size_t references = message.attachments().size();
-        ref_ = arena.create(parcel_kind, Parcel::size_for(references, message.size()));
+        ref_ = Runtime::get().create_object(parcel_kind, Parcel::size_for(references, message.size()));
         auto& parcel = *reinterpret_cast<Parcel*>(arena.payload(ref_));
         parcel.size = message.size();
         parcel.references = static_cast<std::uint32_t>(references);

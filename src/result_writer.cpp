@@ -145,10 +145,12 @@ void ResultWriter::send_results() {
         return open(smallest_room);
     }
     try {
+        lend_objects();
         send_blocks();
         send_spilled();
-        lend_objects();
+        end_loan();
     } catch (...) {
+        end_loan();
         head_of(*lease_.segment).in_use.store(0, std::memory_order_relaxed);
         done_ = 0;
         send_error();  // that the result could not be handed over is the item's result
@@ -161,9 +163,16 @@ void ResultWriter::send_results() {
 
 // Objects that the result refers to are kept here until the parent holds them, which it does before it takes the record.
 void ResultWriter::lend_objects() {
-    while (!lent_.empty() && ring_.is_taken(lent_.front().end)) lent_.pop_front();
-    std::erase_if(blocks_, [](const detail::Attachment& shared) { return detail::block_of(shared) != nullptr; });
-    if (!blocks_.empty()) lent_.push_back({ring_.tail(), std::move(blocks_)});
+    std::vector<detail::Attachment> objects;
+    for (const detail::Attachment& shared : blocks_)
+        if (detail::block_of(shared) == nullptr) objects.push_back(shared);
+    if (!objects.empty()) lent_.push_back({UINT64_MAX, std::move(objects)});
+}
+void ResultWriter::end_loan() noexcept {
+    if (!lent_.empty() && lent_.back().end == UINT64_MAX) lent_.back().end = ring_.tail();
+}
+void ResultWriter::take_back_loans() noexcept {
+    while (has_ended_loan()) lent_.pop_front();
 }
 
 // Hands a handle over by `send`. If too many are on their way, it waits until the parent has taken them all.

@@ -36,6 +36,10 @@ public:
     // Between calls: tells the parent that a block it named is not kept any more, or cannot be taken in.
     void answer(RecordKind kind, BlockId id) noexcept;
 
+    // Lets go of what it sent and the parent holds now. To be called now and then.
+    void take_back_loans() noexcept;
+    bool has_ended_loan() const noexcept { return !lent_.empty() && ring_.is_taken(lent_.front().end); }
+
     // Type and text of the last exception of this call; empty if there was none.
     const std::string& error_text() const noexcept { return error_text_; }
 
@@ -59,6 +63,7 @@ private:
     void send_record() noexcept;
     void send_spilled();
     void lend_objects();
+    void end_loan() noexcept;
     template <class Send>
     auto hand_over(Send send);
     SegmentRef refer(const SegmentLease& lease, std::size_t bytes);

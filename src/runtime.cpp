@@ -102,6 +102,22 @@ Arena& Runtime::arena() {
     return use_arena(std::make_unique<Arena>(os::duplicate(arena_memory_.raw()), self_));
 }
 
+Arena::Ref Runtime::create_object(Arena::Kind kind, std::size_t bytes) {
+    Arena& mine = arena();
+    try {
+        return mine.create(kind, bytes);
+    } catch (const std::bad_alloc&) {
+        sweep();
+        mine.reclaim();
+    }
+    return mine.create(kind, bytes);
+}
+
+void Runtime::lend_object(Arena::Ref ref, ProcessRef child) {
+    tables().processes[child.index].uses_arena.store(1, std::memory_order_release);
+    arena().hold_for(ref, child.index);
+}
+
 Arena& Runtime::use_arena(std::unique_ptr<Arena> fresh) noexcept {
     // First, so that whoever buries this process knows that there may be something to take back.
     tables().processes[self_].uses_arena.store(1, std::memory_order_release);
@@ -181,7 +197,8 @@ void Runtime::clear_entry(std::uint32_t index, std::uint64_t seen) noexcept {
         try {
             arena().release_all(index);
         } catch (const std::exception&) {  // no memory for it now: the next sweep tries again
-            return entry.occupant.store(before.pack(), std::memory_order_release);
+            return entry.occupant.store(Occupant{0, before.generation, EntryState::leaving}.pack(),
+                                        std::memory_order_release);
         }
         entry.uses_arena.store(0, std::memory_order_relaxed);
     }
@@ -233,7 +250,7 @@ void Runtime::sweep() noexcept {
         const ProcessRef parent = ProcessRef::unpack(entry.parent.load(std::memory_order_relaxed));
         if (occupant.state == EntryState::alive && parent.index != i && is_alive(parent)) continue;
         const std::uint64_t life = occupant.state == EntryState::alive ? entry.life.load(std::memory_order_relaxed) : 0;
-        if (!os::is_still_running(occupant.pid, life)) clear_entry(i, seen);
+        if (occupant.pid == 0 || !os::is_still_running(occupant.pid, life)) clear_entry(i, seen);
     }
 }
 

@@ -46,6 +46,10 @@ public:
     // The small objects that processes share. Mapped by the first call, as most processes need none. Thread-safe. Throws
     // std::system_error.
     Arena& arena();
+    // A new object there. If there is no room, what the dead have left is given back first. Throws std::bad_alloc.
+    Arena::Ref create_object(Arena::Kind kind, std::size_t bytes);
+    // A child that is about to be made by fork will have copies of this process's handles: it holds what they refer to.
+    void lend_object(Arena::Ref ref, ProcessRef child);
 
     // An entry for a process about to be started. Throws StartError when the table is full.
     ProcessRef add_process();

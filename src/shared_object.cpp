@@ -4,7 +4,6 @@
 
 #include "per_process.hpp"
 #include "reentry.hpp"
-#include "runtime.hpp"
 
 namespace multiproc {
 
@@ -12,10 +11,15 @@ ObjectRegistry& ObjectRegistry::get() { return of_this_process<ObjectRegistry>()
 
 detail::ObjectRef ObjectRegistry::create(detail::ObjectKind kind, std::size_t bytes) {
     require_reentry();
-    Arena& arena = Runtime::get().arena();
-    const Arena::Ref ref = arena.create(static_cast<Arena::Kind>(kind), bytes);
+    const Arena::Ref ref = Runtime::get().create_object(static_cast<Arena::Kind>(kind), bytes);
     const std::lock_guard lock(mutex_);
     return add_locked(ref);
+}
+
+std::unique_lock<std::mutex> ObjectRegistry::lend_all(Runtime::ProcessRef child) {
+    std::unique_lock lock(mutex_);
+    for (const auto& [name, users] : objects_) Runtime::get().lend_object(Arena::Ref::unpack(name), child);
+    return lock;
 }
 
 detail::ObjectRef ObjectRegistry::require(Arena::Ref ref) {

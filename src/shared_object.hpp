@@ -12,6 +12,7 @@
 #include <multiproc/detail/shared_object.hpp>
 
 #include "arena.hpp"
+#include "runtime.hpp"
 #include "shared.hpp"
 
 namespace multiproc {
@@ -60,6 +61,8 @@ public:
     static ObjectRegistry& get();
 
     detail::ObjectRef create(detail::ObjectKind kind, std::size_t bytes);
+    // While this lives, nothing is added; `child`, which is about to be made by fork, holds all there is.
+    std::unique_lock<std::mutex> lend_all(Runtime::ProcessRef child);
     // The object of this name, held from now on. Throws CodecError if there is none.
     detail::ObjectRef require(Arena::Ref ref);
 

@@ -8,29 +8,41 @@
 namespace multiproc {
 namespace {
 
-// This thread's slot, claimed when it first waits.
-class ThreadSlot {
-public:
-    ~ThreadSlot() {
+// This thread's slot, claimed when it first waits. Without a destructor, so that it can be looked at while the thread, or
+// the program, ends.
+struct ThreadSlot {
+    Runtime* runtime;
+    std::uint32_t pid;
+    std::uint32_t slot;
+    bool is_ending;  // the slot is given back after each wait from then on
+
+    std::uint32_t get(Runtime& current);
+    void give_back() noexcept {
         // A copy made by fork has the original's number, which is not its own.
-        if (runtime_ != nullptr && pid_ == os::current_pid()) runtime_->release_slot(slot_);
+        if (runtime != nullptr && pid == os::current_pid()) runtime->release_slot(slot);
+        runtime = nullptr;
     }
-    std::uint32_t get(Runtime& runtime) {
-        if (runtime_ != &runtime || pid_ != os::current_pid()) {
-            slot_ = runtime.claim_slot(runtime.self());
-            runtime_ = &runtime;
-            pid_ = os::current_pid();
-        }
-        return slot_;
-    }
-
-private:
-    Runtime* runtime_ = nullptr;
-    std::uint32_t pid_ = 0;
-    std::uint32_t slot_ = 0;
 };
+thread_local ThreadSlot this_thread_slot{};
 
-thread_local ThreadSlot this_thread_slot;
+struct ThreadEnd {
+    bool is_watched = false;
+    ~ThreadEnd() {
+        this_thread_slot.give_back();
+        this_thread_slot.is_ending = true;
+    }
+};
+thread_local ThreadEnd this_thread_end;
+
+std::uint32_t ThreadSlot::get(Runtime& current) {
+    if (runtime != &current || pid != os::current_pid()) {
+        if (!is_ending) this_thread_end.is_watched = true;  // has it constructed
+        slot = current.claim_slot(current.self());
+        runtime = &current;
+        pid = os::current_pid();
+    }
+    return slot;
+}
 
 }  // namespace
 
@@ -56,9 +68,12 @@ void WaitSet::park(std::uint32_t slot, os::Deadline deadline) noexcept {
         if (!runtime.lot().park(slot, mine.word, 0, end)) return;
 }
 
-// Whoever wakes it may die before the word is changed.
+// Whoever wakes it may die before the word is changed. And the word may have been changed by one who was about to wake
+// this thread from an earlier wait; so before it sleeps on, that is undone.
 bool WaitSet::is_woken(std::uint32_t slot) const noexcept {
-    return Runtime::get().wait_slot(slot).waits_in.load(std::memory_order_acquire) == 0;
+    WaitSlot& mine = Runtime::get().wait_slot(slot);
+    mine.word.store(0, std::memory_order_seq_cst);
+    return mine.waits_in.load(std::memory_order_seq_cst) == 0;
 }
 
 // Whether it was woken.
@@ -67,6 +82,7 @@ bool WaitSet::leave(std::uint32_t slot) noexcept {
     const bool was_woken = runtime.wait_slot(slot).waits_in.exchange(0, std::memory_order_acq_rel) == 0;
     bits_[slot / 64].fetch_and(~(std::uint64_t{1} << (slot % 64)), std::memory_order_relaxed);
     waiting_.fetch_sub(1, std::memory_order_relaxed);
+    if (this_thread_slot.is_ending) this_thread_slot.give_back();
     return was_woken;
 }
 

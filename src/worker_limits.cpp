@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "os.hpp"
+#include "runtime.hpp"
 
 namespace multiproc {
 namespace {
@@ -66,7 +67,9 @@ void apply_worker_limits(std::uint32_t threads, std::uint32_t inherited, std::ui
         }
         given.store(set, std::memory_order_relaxed);
     }
-    if (memory != 0) os::limit_memory(memory);
+    if (memory == 0) return;
+    Runtime::get().arena();  // while it can be mapped
+    os::limit_memory(memory, Arena::size);
 }
 
 }  // namespace multiproc

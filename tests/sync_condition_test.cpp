@@ -230,15 +230,11 @@ TEST_F(SyncBarrier, abort_reset_and_timeout_break_all_who_wait_and_it_recovers) 
         ASSERT_TRUE(mp::test::holds_soon([&] { return barrier.n_waiting() == 1; }));
         if (way == 0) barrier.abort();
         if (way == 1) barrier.reset();
-        if (way == 2) {
-            EXPECT_THROW(barrier.wait(20ms), mp::BrokenBarrierError);
-        }
+        if (way == 2) { EXPECT_THROW(barrier.wait(20ms), mp::BrokenBarrierError); }
         EXPECT_EQ(waiting.result(), End::broken);
         EXPECT_EQ(barrier.broken(), way != 1);
         EXPECT_EQ(barrier.n_waiting(), 0u);
-        if (way != 1) {
-            EXPECT_THROW(barrier.wait(), mp::BrokenBarrierError);
-        }
+        if (way != 1) { EXPECT_THROW(barrier.wait(), mp::BrokenBarrierError); }
         barrier.reset();
         EXPECT_FALSE(barrier.broken());
         mp::Process<End> a(await, barrier), b(await, barrier);
@@ -280,6 +276,46 @@ TEST_F(SyncBarrier, an_action_that_throws_or_dies_breaks_it) {
     EXPECT_EQ(await(barrier), End::broken);
     dying.join();
     EXPECT_TRUE(barrier.broken());
+}
+
+TEST_F(SyncBarrier, one_that_was_aborted_and_reset_during_an_action_lets_nobody_through) {
+    const mp::Barrier barrier(2);
+    mp::Process<End> waiting(await, barrier);
+    waiting.start();
+    ASSERT_TRUE(mp::test::holds_soon([&] { return barrier.n_waiting() == 1; }));
+    EXPECT_THROW(barrier.wait([&] {
+        barrier.abort();
+        barrier.reset();
+    }),
+                 mp::BrokenBarrierError);
+    EXPECT_EQ(waiting.result(), End::broken);
+    EXPECT_FALSE(barrier.broken());
+}
+
+TEST_F(SyncBarrier, a_process_that_died_in_its_action_does_not_spoil_what_is_reset) {
+    const mp::Barrier barrier(1);
+    mp::Process<void> dying([](mp::Barrier mine) { mine.wait([] { std::_Exit(3); }); }, barrier);
+    dying.start();
+    dying.join();
+    barrier.reset();
+    EXPECT_EQ(barrier.wait(), 0u);
+}
+
+TEST_F(SyncBarrier, who_comes_during_the_action_of_the_round_before_keeps_its_deadline) {
+    const mp::Barrier barrier(1);
+    const mp::Event begun, end;
+    std::thread actor([&] {
+        barrier.wait([&] {
+            begun.set();
+            end.wait();
+        });
+    });
+    begun.wait();
+    EXPECT_THROW(barrier.wait(30ms), mp::BrokenBarrierError);
+    end.set();
+    actor.join();
+    EXPECT_FALSE(barrier.broken());
+    EXPECT_EQ(barrier.wait(), 0u);
 }
 
 TEST_F(SyncBarrier, says_what_is_wrong_with_its_numbers) {

@@ -11,6 +11,7 @@
 
 #include <multiproc/multiproc.hpp>
 
+#include "runtime.hpp"
 #include "support/die.hpp"
 #include "support/each_start_method.hpp"
 #include "support/gate.hpp"
@@ -217,6 +218,22 @@ TEST_F(SyncLock, handed_on_to_grandchildren) {
     child.start();
     child.result();
     EXPECT_EQ(*total, 2'000);
+}
+
+TEST_F(SyncLock, a_worker_lets_go_of_what_it_returned) {
+    mp::Arena& arena = mp::Runtime::get().arena();
+    const std::size_t before = arena.object_count();
+    mp::Pool pool(1);
+    {
+        EXPECT_EQ(pool.apply([] { return mp::RawArray<char>(1'000'000); }).size(), 1'000'000u);
+    }
+    EXPECT_TRUE(mp::test::holds_soon([&] { return arena.object_count() == before; }));
+}
+
+TEST_F(SyncLock, a_worker_with_a_memory_limit_can_use_it) {
+    mp::Pool pool({.workers = 1, .memory_limit = std::int64_t{1} << 32});
+    const mp::Lock lock;
+    EXPECT_TRUE(pool.apply([](mp::Lock mine) { return mine.try_lock(); }, lock));
 }
 
 TEST_F(SyncLock, one_that_a_process_made_and_returned_outlives_it) {

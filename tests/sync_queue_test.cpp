@@ -14,6 +14,7 @@
 
 #include <multiproc/multiproc.hpp>
 
+#include "queue_ring.hpp"
 #include "runtime.hpp"
 #include "support/die.hpp"
 #include "support/each_start_method.hpp"
@@ -289,6 +290,32 @@ TEST_F(SyncQueue, leaves_nothing_in_shared_memory) {
         EXPECT_GT(arena.object_count(), before);
     }
     EXPECT_EQ(arena.object_count(), before);
+}
+
+// A consumer that is slow with an item is overtaken by a whole lap: the others stop there, and go on when it is done.
+TEST_F(SyncQueue, an_item_that_is_still_being_taken_is_not_passed_over) {
+    alignas(64) static std::byte memory[4096];
+    auto& ring = *new (memory) mp::QueueRing();
+    ring.set_up(2, 2, 64);
+    const auto put = [&] {
+        const mp::QueueRing::Claim claim = ring.claim();
+        if (claim.result == mp::QueueRing::Result::done) ring.publish(claim);
+        return claim.result;
+    };
+    ASSERT_EQ(put(), mp::QueueRing::Result::done);
+    ASSERT_EQ(put(), mp::QueueRing::Result::done);
+    const mp::QueueRing::Claim slow = ring.take();
+    ring.free(ring.take());
+    EXPECT_EQ(ring.take().result, mp::QueueRing::Result::busy);
+    EXPECT_EQ(put(), mp::QueueRing::Result::no);
+    EXPECT_FALSE(ring.has_news());
+    ring.free(slow);
+    EXPECT_EQ(put(), mp::QueueRing::Result::done);
+    EXPECT_EQ(put(), mp::QueueRing::Result::done);
+    ring.free(ring.take());
+    ring.free(ring.take());
+    EXPECT_EQ(ring.take().result, mp::QueueRing::Result::no);
+    EXPECT_EQ(ring.size(), 0u);
 }
 
 // Producers and consumers are killed at random and replaced: each item is lost or comes once, and at most one is lost per

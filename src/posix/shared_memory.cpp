@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -138,6 +139,10 @@ Segment Segment::adopt(Handle handle, std::size_t size, Access access) {
 // Memory is taken as it is touched anyway.
 Handle Segment::create_sparse(std::size_t size) {
     if (!is_possible(size)) fail("the size of shared memory", EINVAL);
+    // A limit on the size of files holds for memory too, and to go beyond it ends the program. What is smaller than asked
+    // for is refused by who adopts it, that is, by who wants to use it.
+    rlimit files{};
+    if (::getrlimit(RLIMIT_FSIZE, &files) == 0 && files.rlim_cur < size) return create_memory(4096);
     return create_memory(size);
 }
 Segment Segment::adopt_sparse(Handle handle, std::size_t size) { return adopt(std::move(handle), size); }

@@ -83,6 +83,8 @@ std::optional<ProcessFacts> facts_of(std::uint32_t pid) noexcept {
     for (int field = 2; field < 22; ++field) {
         next = std::strchr(next + 1, ' ');
         if (next == nullptr) return std::nullopt;
+        // Its first thread has ended, others go on: the process has not.
+        if (field == 19 && std::strtoul(next, nullptr, 10) > 1) facts.is_zombie = false;
     }
     facts.start = std::strtoull(next, nullptr, 10);
     return facts;
@@ -196,10 +198,10 @@ void set_variable(const char* name, const std::string& value) {
 
 void* find_function(const char* name) noexcept { return ::dlsym(RTLD_DEFAULT, name); }
 
-void limit_memory(std::uint64_t bytes) {
+void limit_memory(std::uint64_t bytes, std::uint64_t mapped) {
     rlimit limit{};
     if (::getrlimit(RLIMIT_AS, &limit) != 0) fail("getrlimit");
-    const auto most = static_cast<rlim_t>(std::min<std::uint64_t>(bytes, limit.rlim_max));
+    const auto most = static_cast<rlim_t>(std::min<std::uint64_t>(bytes + mapped, limit.rlim_max));
     limit.rlim_cur = limit.rlim_max = most;
     if (::setrlimit(RLIMIT_AS, &limit) != 0) fail("setrlimit");
 }

@@ -100,7 +100,8 @@ void* find_function(const char* name) noexcept {
     return nullptr;
 }
 
-void limit_memory(std::uint64_t bytes) {
+// What is only reserved does not count here.
+void limit_memory(std::uint64_t bytes, std::uint64_t) {
     const Handle job = own_or_throw(CreateJobObjectW(nullptr, nullptr), "cannot create a job");
     JOBOBJECT_EXTENDED_LIMIT_INFORMATION limits{};
     limits.BasicLimitInformation.LimitFlags = JOB_OBJECT_LIMIT_PROCESS_MEMORY;
