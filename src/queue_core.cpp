@@ -21,8 +21,10 @@ namespace multiproc::detail {
 namespace {
 
 constexpr std::int64_t most_items = 1 << 20;     // of a queue with a limit
-constexpr std::uint32_t first_ring = 256;        // slots, of one without; each ring that follows has twice as many...
-constexpr std::uint32_t largest_ring = 1 << 16;  // ... up to this
+constexpr std::uint32_t first_ring = 32 * 1024;  // bytes, of one without; each ring that follows has twice as many...
+constexpr std::uint32_t largest_ring = 8 << 20;  // ... up to this
+constexpr std::int64_t most_large_slots = 4096;
+constexpr std::size_t large_slot = QueueMessage::most_inline, small_slot = 104;  // bytes in slots for any items
 // How often one looks for news before it is worth a system call.
 constexpr int looks = 500;
 
@@ -95,9 +97,9 @@ Arena::Ref make_ring(Arena& arena, std::uint32_t capacity, std::uint32_t limit, 
 // What this process knows of a queue: the rings it uses, each of which it holds, and whether it has closed the queue.
 class QueueClient final : public LocalPart {
 public:
-    QueueClient(Arena& arena, QueueState& state) noexcept : arena_(arena), state_(state) {}
+    QueueClient(Arena& given, QueueState& state) noexcept : self(QueueRing::self()), arena(given), state_(state) {}
     ~QueueClient() override {
-        for (const Held& held : held_) arena_.release(held.ref);
+        for (const Held& held : held_) arena.release(held.ref);
     }
 
     // A thread that uses rings: as long as there is one, none of them is let go of.
@@ -148,7 +150,7 @@ public:
         QueueRing* const ring = open(Arena::Ref::unpack(next));
         std::uint64_t last = here;
         state_.last.compare_exchange_strong(last, next);  // so that it never names a ring that is gone
-        if (state_.first.compare_exchange_strong(expected, next)) arena_.release_owned(Arena::Ref::unpack(here));
+        if (state_.first.compare_exchange_strong(expected, next)) arena.release_owned(Arena::Ref::unpack(here));
         QueueRing* seen = &now;
         if (ring == nullptr) {
             get_.compare_exchange_strong(seen, nullptr);  // it was left behind meanwhile: begin again with the first
@@ -158,6 +160,8 @@ public:
         has_old_.store(true, std::memory_order_relaxed);
     }
 
+    const std::uint32_t self;  // as it signs
+    Arena& arena;
     std::atomic<bool> is_closed{false};
 
 private:
@@ -182,8 +186,8 @@ private:
         const std::lock_guard lock(mutex_);
         const auto known = std::ranges::find(held_, ref, &Held::ref);
         if (known != held_.end()) return known->ring;
-        if (!arena_.hold(ref)) return nullptr;
-        held_.push_back({ref, reinterpret_cast<QueueRing*>(arena_.payload(ref))});
+        if (!arena.hold(ref)) return nullptr;
+        held_.push_back({ref, reinterpret_cast<QueueRing*>(arena.payload(ref))});
         return held_.back().ring;
     }
     std::uint64_t name_of(const QueueRing& ring) {
@@ -196,13 +200,12 @@ private:
         if (users_.load() != 0) return;
         std::erase_if(held_, [this](const Held& held) {
             if (held.ring == put_.load() || held.ring == get_.load()) return false;
-            arena_.release(held.ref);
+            arena.release(held.ref);
             return true;
         });
         has_old_.store(false, std::memory_order_relaxed);
     }
 
-    Arena& arena_;
     QueueState& state_;
     std::atomic<std::uint32_t> users_{0};
     std::atomic<bool> has_old_{false};
@@ -338,8 +341,12 @@ ObjectRef QueueCore::make(std::int64_t max_size, std::size_t inline_bytes) {
     ObjectRef object = make_object(kind, sizeof(QueueState));
     QueueState& queue = queue_in(state_of(*object));
     queue.max_size = static_cast<std::uint32_t>(std::max<std::int64_t>(max_size, 0));
-    queue.stride = static_cast<std::uint32_t>((sizeof(QueueSlot) + inline_bytes + 31) / 32 * 32);
-    const std::uint32_t capacity = queue.max_size != 0 ? std::bit_ceil(queue.max_size) : first_ring;
+    // Slots for items of any size are large, unless there are very many.
+    const bool is_long = max_size > most_large_slots;
+    const std::size_t room = inline_bytes != 0 ? inline_bytes : is_long ? small_slot : large_slot;
+    queue.stride = static_cast<std::uint32_t>((sizeof(QueueSlot) + room + 31) / 32 * 32);
+    const std::uint32_t capacity =
+        queue.max_size != 0 ? std::bit_ceil(queue.max_size) : std::bit_floor(first_ring / queue.stride);
     Arena& arena = Runtime::get().arena();
     const Arena::Ref ring = make_ring(arena, capacity, queue.max_size != 0 ? queue.max_size : capacity, queue.stride);
     queue.first.store(ring.pack());
@@ -353,7 +360,7 @@ bool QueueCore::put_message(const OutputBuffer& message, const Patience& patienc
     const Opened opened = open(object(), state());
     QueueState& queue = opened.queue;
     QueueClient& client = opened.client;
-    Arena& arena = Runtime::get().arena();
+    Arena& arena = client.arena;
     std::optional<NewParcel> parcel;
     const std::size_t room = queue.stride - sizeof(QueueSlot);
     if (message.size() > room || !message.attachments().empty()) parcel.emplace(arena, message);
@@ -362,7 +369,7 @@ bool QueueCore::put_message(const OutputBuffer& message, const Patience& patienc
     const auto attempt = [&](bool looks_closely) {
         for (;;) {
             QueueRing& ring = client.put_ring();
-            QueueRing::Claim claim = ring.claim();
+            QueueRing::Claim claim = ring.claim(client.self);
             if (claim.result == QueueRing::Result::closed) {
                 client.next_put_ring(ring);
                 continue;
@@ -371,7 +378,8 @@ bool QueueCore::put_message(const OutputBuffer& message, const Patience& patienc
                 if (looks_closely && ring.clear_away(claim, abandon_into(queue, arena))) continue;
                 if (queue.max_size != 0) return false;
                 if (ring.next.load(std::memory_order_acquire) == 0) {
-                    const std::uint32_t capacity = std::min(ring.capacity() * 2, largest_ring);
+                    const std::uint32_t capacity =
+                        std::min(ring.capacity() * 2, std::bit_floor(largest_ring / queue.stride));
                     const Arena::Ref more = make_ring(arena, capacity, capacity, queue.stride);
                     arena.mark_owned(more);
                     std::uint64_t none = 0;
@@ -404,12 +412,12 @@ bool QueueCore::get_message(QueueMessage& message, const Patience& patience) con
     const Opened opened = open(object(), state());
     QueueState& queue = opened.queue;
     QueueClient& client = opened.client;
-    Arena& arena = Runtime::get().arena();
+    Arena& arena = client.arena;
     const QueueClient::Use use(client);
     const auto attempt = [&](bool looks_closely) {
         for (;;) {
             QueueRing& ring = client.get_ring();
-            const QueueRing::Claim claim = ring.take();
+            const QueueRing::Claim claim = ring.take(client.self);
             switch (claim.result) {
                 case QueueRing::Result::closed: client.next_get_ring(ring); continue;
                 case QueueRing::Result::busy:

@@ -28,7 +28,7 @@ bool QueueRing::is_full_at(std::uint64_t position) noexcept {
     return position - head >= limit_;
 }
 
-QueueRing::Claim QueueRing::claim() noexcept {
+QueueRing::Claim QueueRing::claim(std::uint32_t self) noexcept {
     for (;;) {
         const std::uint64_t tail = tail_.load(std::memory_order_acquire);
         QueueSlot& slot = slot_at(tail);
@@ -44,9 +44,9 @@ QueueRing::Claim QueueRing::claim() noexcept {
             const std::uint64_t head = head_.load(std::memory_order_acquire);
             return {Result::no, &slot_at(head), head, slot_at(head).word.load(std::memory_order_acquire)};
         }
-        if (!slot.word.compare_exchange_strong(seen, pack(lap(tail), writing, self()), std::memory_order_acq_rel))
+        if (!slot.word.compare_exchange_strong(seen, pack(lap(tail), writing, self), std::memory_order_acq_rel))
             continue;
-        help(tail_, tail);
+        advance(tail_, tail);
         return {Result::done, &slot, tail, 0};
     }
 }
@@ -55,7 +55,7 @@ void QueueRing::publish(const Claim& claim) noexcept {
     claim.slot->word.exchange(pack(lap(claim.position), ready), std::memory_order_seq_cst);
 }
 
-QueueRing::Claim QueueRing::take() noexcept {
+QueueRing::Claim QueueRing::take(std::uint32_t self) noexcept {
     for (;;) {
         const std::uint64_t head = head_.load(std::memory_order_acquire);
         QueueSlot& slot = slot_at(head);
@@ -73,10 +73,10 @@ QueueRing::Claim QueueRing::take() noexcept {
                     break;
                 case taken: break;
                 case ready:
-                    if (!slot.word.compare_exchange_strong(seen, pack(lap(head), taken, self()),
+                    if (!slot.word.compare_exchange_strong(seen, pack(lap(head), taken, self),
                                                            std::memory_order_acq_rel))
                         continue;
-                    help(head_, head);
+                    advance(head_, head);
                     return {Result::done, &slot, head, 0};
             }
         }

@@ -48,11 +48,16 @@ public:
         std::uint64_t seen = 0;  // the word of the slot that is in the way
     };
 
+    // How this process signs.
+    static std::uint32_t self() noexcept {
+        const Runtime::ProcessRef me = Runtime::get().self_ref();
+        return me.generation << 12 | me.index;
+    }
     // The next free slot is this process's to write. `publish` it soon: consumers wait for it.
-    Claim claim() noexcept;
+    Claim claim(std::uint32_t self) noexcept;
     void publish(const Claim& claim) noexcept;
     // The oldest item is this process's. `free` its slot soon.
-    Claim take() noexcept;
+    Claim take(std::uint32_t self) noexcept;
     void free(const Claim& claim) noexcept;
     // Takes a slot over from an owner that has died, if that is what is in the way. `abandon` is called with the slot
     // before it goes on.
@@ -85,10 +90,6 @@ private:
     }
     static State state_of(std::uint64_t word) noexcept { return static_cast<State>(word >> 32 & 0xff); }
     static std::uint32_t lap_of(std::uint64_t word) noexcept { return static_cast<std::uint32_t>(word >> 40); }
-    static std::uint32_t self() noexcept {
-        const Runtime::ProcessRef me = Runtime::get().self_ref();
-        return me.generation << 12 | me.index;
-    }
     static bool is_dead(std::uint64_t word) noexcept {
         const auto owner = static_cast<std::uint32_t>(word);
         return !Runtime::get().is_alive({owner & 0xfff, owner >> 12});
@@ -107,6 +108,11 @@ private:
         return reinterpret_cast<std::byte*>(const_cast<QueueRing*>(this)) + sizeof(QueueRing);
     }
     bool is_full_at(std::uint64_t position) noexcept;
+    // After one's own step: most often nobody has helped, and that is cheaper than an exchange. If somebody does between
+    // the two, the hint goes back, and everybody helps it along again.
+    static void advance(std::atomic<std::uint64_t>& place, std::uint64_t from) noexcept {
+        if (place.load(std::memory_order_relaxed) == from) place.store(from + 1, std::memory_order_release);
+    }
     static void help(std::atomic<std::uint64_t>& place, std::uint64_t from) noexcept {
         place.compare_exchange_strong(from, from + 1, std::memory_order_acq_rel, std::memory_order_relaxed);
     }

@@ -298,23 +298,23 @@ TEST_F(SyncQueue, an_item_that_is_still_being_taken_is_not_passed_over) {
     auto& ring = *new (memory) mp::QueueRing();
     ring.set_up(2, 2, 64);
     const auto put = [&] {
-        const mp::QueueRing::Claim claim = ring.claim();
+        const mp::QueueRing::Claim claim = ring.claim(mp::QueueRing::self());
         if (claim.result == mp::QueueRing::Result::done) ring.publish(claim);
         return claim.result;
     };
     ASSERT_EQ(put(), mp::QueueRing::Result::done);
     ASSERT_EQ(put(), mp::QueueRing::Result::done);
-    const mp::QueueRing::Claim slow = ring.take();
-    ring.free(ring.take());
-    EXPECT_EQ(ring.take().result, mp::QueueRing::Result::busy);
+    const mp::QueueRing::Claim slow = ring.take(mp::QueueRing::self());
+    ring.free(ring.take(mp::QueueRing::self()));
+    EXPECT_EQ(ring.take(mp::QueueRing::self()).result, mp::QueueRing::Result::busy);
     EXPECT_EQ(put(), mp::QueueRing::Result::no);
     EXPECT_FALSE(ring.has_news());
     ring.free(slow);
     EXPECT_EQ(put(), mp::QueueRing::Result::done);
     EXPECT_EQ(put(), mp::QueueRing::Result::done);
-    ring.free(ring.take());
-    ring.free(ring.take());
-    EXPECT_EQ(ring.take().result, mp::QueueRing::Result::no);
+    ring.free(ring.take(mp::QueueRing::self()));
+    ring.free(ring.take(mp::QueueRing::self()));
+    EXPECT_EQ(ring.take(mp::QueueRing::self()).result, mp::QueueRing::Result::no);
     EXPECT_EQ(ring.size(), 0u);
 }
 

@@ -85,8 +85,9 @@ struct PoolOptions {
     /// first, and the others when tasks are waiting.
     Timeout idle_timeout = std::chrono::nanoseconds(0);
     /// Bytes of memory that each worker may have; 0: no limit. What a task asks for beyond that fails, as std::bad_alloc
-    /// or with the worker's death, and costs that task. On POSIX its address space is counted (RLIMIT_AS), so give it
-    /// room for the program itself (not every system keeps to that limit); on Windows what it has committed.
+    /// or with the worker's death, and costs that task. On POSIX its address space is counted (RLIMIT_AS), except what is set
+    /// aside for shared objects; so give it room for the program itself (not every system keeps to that limit). On
+    /// Windows what it has committed is counted.
     Count memory_limit = 0;
     /// Tell OpenMP, BLAS and their like in the workers to use only a worker's share of the processors, unless the
     /// environment says how many threads they use: OpenMP, OpenBLAS, MKL, BLIS, Accelerate (vecLib) and numexpr read it

@@ -80,10 +80,8 @@ public:
     bool empty() const { return size() == 0; }
 
 protected:
-    /// Messages of so many bytes need no memory of their own.
     static constexpr std::size_t inline_bytes() noexcept {
-        if constexpr (codec::bits<T>) return std::min<std::size_t>(sizeof(T), 232);
-        return 104;
+        return codec::bits<T> ? std::min<std::size_t>(sizeof(T), QueueMessage::most_inline) : 0;
     }
     using QueueCore::QueueCore;
 

@@ -33,7 +33,7 @@ public:
 private:
     void grow(std::size_t more) override;
 
-    std::byte small_[256];
+    std::byte small_[1200];
     std::unique_ptr<std::byte[]> large_;
 };
 
@@ -45,6 +45,8 @@ public:
     QueueMessage(const QueueMessage&) = delete;
     QueueMessage& operator=(const QueueMessage&) = delete;
 
+    static constexpr std::size_t most_inline = 1128;
+
     InputBuffer input() const noexcept { return InputBuffer({data_, size_}); }
 
 private:
@@ -52,7 +54,7 @@ private:
     const std::byte* data_ = small_;
     std::size_t size_ = 0;
     std::uint64_t parcel_ = 0;
-    std::byte small_[256];
+    std::byte small_[most_inline + 32];
 };
 
 /// What all queues are. All functions are thread-safe.
@@ -62,7 +64,7 @@ public:
     static std::size_t state_size() noexcept;
 
 protected:
-    /// `inline_bytes`: messages of so many bytes need no memory besides the queue's own.
+    /// `inline_bytes`: messages of so many bytes need no memory besides the queue's own; 0: they can be of any size.
     static ObjectRef make(std::int64_t max_size, std::size_t inline_bytes);
     explicit QueueCore(ObjectRef object) noexcept : SharedHandle(std::move(object)) {}
     QueueCore(const QueueCore&) noexcept = default;
