@@ -75,6 +75,9 @@ public:
     bool count_up(Ref ref) noexcept;
     void count_down(Ref ref) noexcept;
 
+    // Whether there is such an object, without holding it.
+    bool exists(Ref ref) const noexcept { return find(ref) != nullptr; }
+
     // Of an object that is held.
     std::byte* payload(Ref ref) const noexcept;
     std::size_t payload_size(Ref ref) const noexcept;

@@ -16,6 +16,7 @@
 #include <variant>
 #include <vector>
 
+#include <multiproc/pipe.hpp>
 #include <multiproc/queue.hpp>
 
 #include "per_process.hpp"
@@ -200,6 +201,7 @@ private:
             text_kind<CancelledError>("multiproc::CancelledError"),
             text_kind<ClosedError>("multiproc::ClosedError"),
             text_kind<BrokenPool>("multiproc::BrokenPool"),
+            text_kind<EndOfFile>("multiproc::EndOfFile"),
             text_kind<queue::Empty>("multiproc::queue::Empty"),
             text_kind<queue::Full>("multiproc::queue::Full"),
             text_kind<BrokenBarrierError>("multiproc::BrokenBarrierError"),

@@ -113,8 +113,10 @@ void ProcessState::start() {
         options.out = out.raw();
         options.err = err.raw();
         options.on_exit = [self = shared_from_this(), &registry] {
+            std::vector<Attachment> objects;  // let go of when the lock is left
             {
                 const std::lock_guard lock(registry.mutex);
+                if (!self->starting_) objects = self->message_.take_objects();
                 self->ended_.store(true, std::memory_order_release);
                 std::erase(registry.running, self);
             }
@@ -122,9 +124,14 @@ void ProcessState::start() {
         };
         child = std::make_shared<Child>(std::move(options), &call);  // its ring is empty, so there is room
 
+        std::vector<Attachment> objects;
         const std::lock_guard lock(registry.mutex);
         task_name_ = call.task->name;
-        if (!ended_.load(std::memory_order_relaxed)) registry.running.push_back(shared_from_this());
+        if (ended_.load(std::memory_order_relaxed)) {
+            objects = message_.take_objects();
+        } else {
+            registry.running.push_back(shared_from_this());
+        }
         child_ = std::move(child);
         starting_ = false;
     } catch (...) {

@@ -288,14 +288,19 @@ Opened open(const ObjectRef& given, std::byte* state) {
     return {std::move(held), queue_in(state), client};
 }
 
+auto is_gone(const Arena& arena, std::uint64_t sender) {
+    return [&arena, sender] { return sender != 0 && !arena.exists(Arena::Ref::unpack(sender)); };
+}
+
 os::Deadline deadline_of(const Patience& patience) {
     if (!patience.block) return os::Clock::time_point::min();
     return patience.timeout ? deadline_after(*patience.timeout) : os::never;
 }
 
-// Calls `attempt` until it says that it is done; meanwhile looks, then sleeps while `is_hopeless`. False at the deadline.
-template <class Attempt, class IsHopeless>
-bool repeat(WaitSet& waiters, const Patience& patience, Attempt attempt, IsHopeless is_hopeless) {
+// Calls `attempt` until it says that it is done; meanwhile looks, then sleeps while `is_hopeless`. False at the deadline,
+// and once `is_over` was true before an attempt.
+template <class Attempt, class IsHopeless, class IsOver>
+bool repeat(WaitSet& waiters, const Patience& patience, Attempt attempt, IsHopeless is_hopeless, IsOver is_over) {
     if (attempt(false)) return true;
     const os::Deadline deadline = deadline_of(patience);
     if (patience.block) {
@@ -306,8 +311,9 @@ bool repeat(WaitSet& waiters, const Patience& patience, Attempt attempt, IsHopel
     }
     bool was_woken = false;
     for (;;) {
+        const bool is_last = is_over();
         if (attempt(true)) return true;
-        if (deadline <= os::Clock::now()) break;
+        if (is_last || deadline <= os::Clock::now()) break;
         was_woken = waiters.wait(deadline, is_hopeless) == WaitSet::Outcome::woken || was_woken;
     }
     // The wake-up was for somebody who takes what there is.
@@ -405,10 +411,11 @@ bool QueueCore::put_message(const OutputBuffer& message, const Patience& patienc
             return true;
         }
     };
-    return repeat(queue.putters, patience, attempt, [&] { return client.has_no_room(); });
+    return repeat(
+        queue.putters, patience, attempt, [&] { return client.has_no_room(); }, [] { return false; });
 }
 
-bool QueueCore::get_message(QueueMessage& message, const Patience& patience) const {
+bool QueueCore::get_message(QueueMessage& message, const Patience& patience, std::uint64_t sender) const {
     const Opened opened = open(object(), state());
     QueueState& queue = opened.queue;
     QueueClient& client = opened.client;
@@ -450,7 +457,36 @@ bool QueueCore::get_message(QueueMessage& message, const Patience& patience) con
             return true;
         }
     };
-    return repeat(queue.getters, patience, attempt, [&] { return client.has_no_news(); });
+    return repeat(
+        queue.getters, patience, attempt, [&] { return client.has_no_news(); }, is_gone(arena, sender));
+}
+
+bool QueueCore::await_message(const Patience& patience, std::uint64_t sender) const {
+    const Opened opened = open(object(), state());
+    QueueClient& client = opened.client;
+    const QueueClient::Use use(client);
+    const auto has_message = [&](bool looks_closely) {
+        for (;;) {
+            QueueRing& ring = client.get_ring();
+            const QueueRing::Claim seen = ring.look();
+            if (seen.result == QueueRing::Result::done) return true;
+            if (seen.result == QueueRing::Result::busy) {
+                if (looks_closely && ring.clear_away(seen, abandon_into(opened.queue, client.arena))) continue;
+                return false;
+            }
+            if (seen.result == QueueRing::Result::no) {
+                if (ring.next.load(std::memory_order_acquire) == 0) return false;
+                if (!ring.close(seen)) continue;
+            }
+            client.next_get_ring(ring);
+        }
+    };
+    const bool has_come = repeat(
+        opened.queue.getters, patience, has_message, [&] { return client.has_no_news(); },
+        is_gone(client.arena, sender));
+    // The wake-up was for somebody who takes it.
+    if (has_come) opened.queue.getters.wake(1);
+    return has_come;
 }
 
 std::uint64_t QueueCore::size() const {

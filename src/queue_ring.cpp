@@ -55,7 +55,7 @@ void QueueRing::publish(const Claim& claim) noexcept {
     claim.slot->word.exchange(pack(lap(claim.position), ready), std::memory_order_seq_cst);
 }
 
-QueueRing::Claim QueueRing::take(std::uint32_t self) noexcept {
+QueueRing::Claim QueueRing::take_or_look(std::uint32_t self, bool takes) noexcept {
     for (;;) {
         const std::uint64_t head = head_.load(std::memory_order_acquire);
         QueueSlot& slot = slot_at(head);
@@ -73,6 +73,7 @@ QueueRing::Claim QueueRing::take(std::uint32_t self) noexcept {
                     break;
                 case taken: break;
                 case ready:
+                    if (!takes) return {Result::done, &slot, head, seen};
                     if (!slot.word.compare_exchange_strong(seen, pack(lap(head), taken, self),
                                                            std::memory_order_acq_rel))
                         continue;

@@ -57,8 +57,10 @@ public:
     Claim claim(std::uint32_t self) noexcept;
     void publish(const Claim& claim) noexcept;
     // The oldest item is this process's. `free` its slot soon.
-    Claim take(std::uint32_t self) noexcept;
+    Claim take(std::uint32_t self) noexcept { return take_or_look(self, true); }
     void free(const Claim& claim) noexcept;
+    // What `take` would say, without taking anything.
+    Claim look() noexcept { return take_or_look(0, false); }
     // Takes a slot over from an owner that has died, if that is what is in the way. `abandon` is called with the slot
     // before it goes on.
     template <class Abandon>
@@ -107,6 +109,7 @@ private:
     std::byte* slots() const noexcept {
         return reinterpret_cast<std::byte*>(const_cast<QueueRing*>(this)) + sizeof(QueueRing);
     }
+    Claim take_or_look(std::uint32_t self, bool takes) noexcept;
     bool is_full_at(std::uint64_t position) noexcept;
     // After one's own step: most often nobody has helped, and that is cheaper than an exchange. If somebody does between
     // the two, the hint goes back, and everybody helps it along again.

@@ -86,6 +86,15 @@ void SpillBuffer::reset() noexcept {
     limit_ = begin_ + block_size_;
 }
 
+std::vector<detail::Attachment> SpillBuffer::take_objects() {
+    std::vector<detail::Attachment> all = take_attachments(), objects;
+    for (detail::Attachment& shared : all) {
+        const bool is_object = shared->kind() == detail::Shared::Kind::object;
+        (is_object ? objects : attachment_storage()).push_back(std::move(shared));
+    }
+    return objects;
+}
+
 std::unique_ptr<std::byte[]> SpillBuffer::take_block() noexcept {
     begin_ = cursor_ = limit_ = nullptr;
     block_size_ = 0;

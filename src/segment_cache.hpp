@@ -15,6 +15,7 @@
 #include <multiproc/buffer.hpp>
 
 #include "os.hpp"
+#include "shared.hpp"
 #include "ring.hpp"
 
 namespace multiproc {
@@ -99,6 +100,8 @@ public:
     }
     // Empties it for the next message, whose attachments are others; a heap block is kept.
     void reset() noexcept;
+    // Takes out the shared objects among the attachments, once the receiver has no use for them.
+    std::vector<detail::Attachment> take_objects();
     // Takes the heap block out, shrunk to nothing but its bytes' ownership.
     std::unique_ptr<std::byte[]> take_block() noexcept;
 

@@ -18,7 +18,12 @@ detail::ObjectRef ObjectRegistry::create(detail::ObjectKind kind, std::size_t by
 
 std::unique_lock<std::mutex> ObjectRegistry::lend_all(Runtime::ProcessRef child) {
     std::unique_lock lock(mutex_);
-    for (const auto& [name, users] : objects_) Runtime::get().lend_object(Arena::Ref::unpack(name), child);
+    for (const auto& [name, users] : objects_) {
+        const Arena::Ref ref = Arena::Ref::unpack(name);
+        // But not the ends of pipes: what a child has only because it is a copy must not hide that an end is gone.
+        if (Runtime::get().arena().kind(ref) == static_cast<Arena::Kind>(detail::ObjectKind::pipe_end)) continue;
+        Runtime::get().lend_object(ref, child);
+    }
     return lock;
 }
 

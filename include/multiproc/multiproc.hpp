@@ -27,6 +27,7 @@
 #include <multiproc/imap.hpp>
 #include <multiproc/lock.hpp>
 #include <multiproc/partial.hpp>
+#include <multiproc/pipe.hpp>
 #include <multiproc/pool.hpp>
 #include <multiproc/process.hpp>
 #include <multiproc/queue.hpp>

@@ -73,8 +73,10 @@ protected:
 
     /// False if there was no room in time. `counts`: until `done` is called once for it.
     bool put_message(const OutputBuffer& message, const Patience& patience, bool counts) const;
-    /// False if nothing came in time.
-    bool get_message(QueueMessage& message, const Patience& patience) const;
+    /// False if nothing came in time, or if nothing is left and the object of the name `sender`, if it is not 0, is gone.
+    bool get_message(QueueMessage& message, const Patience& patience, std::uint64_t sender = 0) const;
+    /// The same without taking anything.
+    bool await_message(const Patience& patience, std::uint64_t sender) const;
 
     std::uint64_t size() const;
     std::uint64_t max_size() const;

@@ -23,6 +23,7 @@ enum class ObjectKind : std::uint8_t {
     queue,
     queue_ring,
     parcel,
+    pipe_end,
 };
 
 class SharedObject;
