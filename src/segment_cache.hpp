@@ -15,8 +15,8 @@
 #include <multiproc/buffer.hpp>
 
 #include "os.hpp"
-#include "shared.hpp"
 #include "ring.hpp"
+#include "shared.hpp"
 
 namespace multiproc {
 
