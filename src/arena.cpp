@@ -1,88 +1,18 @@
 #include "arena.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 #include <new>
 
+#include "arena_layout.hpp"
+
 namespace multiproc {
 namespace {
 
-constexpr std::size_t span_count = Arena::size / Arena::span_size;
-constexpr std::uint32_t no_process = 0;  // else the index + 1
-constexpr std::size_t inline_holders = 63;
-constexpr std::uint64_t owned_bit = std::uint64_t{1} << 63;  // of the same word: held by the object it belongs to
-constexpr std::size_t all_holders = 4096;                    // as many as the runtime's table has entries
-constexpr std::size_t smallest_class = 7;                    // 128 bytes
-constexpr std::size_t largest_class = 15;                    // 32 KiB; beyond that an object has spans of its own
-
-enum class Status : std::uint8_t { free, taken, live, clearing };
-
-// The first word of a cell. While it is taken or being cleared, it names the process at work on it.
-struct CellWord {
-    Status status = Status::free;
-    std::uint8_t kind = 0;
-    std::uint16_t process = no_process;
-    std::uint32_t generation = 0;
-
-    static CellWord unpack(std::uint64_t word) noexcept {
-        return {static_cast<Status>(word & 0xff), static_cast<std::uint8_t>(word >> 8),
-                static_cast<std::uint16_t>(word >> 16), static_cast<std::uint32_t>(word >> 32)};
-    }
-    std::uint64_t pack() const noexcept {
-        return static_cast<std::uint64_t>(status) | std::uint64_t{kind} << 8 | std::uint64_t{process} << 16 |
-               std::uint64_t{generation} << 32;
-    }
-};
-
-// The word of a free cell: the number that its span got when it was divided. A creator that was about to take a cell when
-// all of the span was given back does not find that number there any more, whatever the memory is used for now.
-std::uint64_t free_cell(std::uint32_t division) noexcept {
-    return CellWord{Status::free, 0, no_process, division}.pack();
-}
-
-// A span: free, or of cells of 2^shift bytes, or the first of `count` spans of a large object, or the `count`th of the
-// others. A process that makes or frees one first takes its first span; it names all that go with it, so that whoever
-// sweeps after a death knows them. Of a span of cells `count` is the number of its division.
-struct SpanWord {
-    std::uint8_t shift = 0;
-    enum Use : std::uint8_t { free, cells, taken, large, rest } use = free;
-    std::uint16_t process = no_process;  // that is at work on it, while it is taken
-    std::uint32_t count = 0;
-
-    static SpanWord unpack(std::uint64_t word) noexcept {
-        return {static_cast<std::uint8_t>(word), static_cast<Use>(word >> 8 & 0xff),
-                static_cast<std::uint16_t>(word >> 16), static_cast<std::uint32_t>(word >> 32)};
-    }
-    std::uint64_t pack() const noexcept {
-        return shift | std::uint64_t{use} << 8 | std::uint64_t{process} << 16 | std::uint64_t{count} << 32;
-    }
-};
-
 std::array<std::atomic<Arena::Clear>, 256> clears{};
 
-}  // namespace
-
-// In front of every object.
-struct Arena::Head {
-    std::atomic<std::uint64_t> word;
-    std::atomic<std::uint64_t> size;      // of the payload
-    std::atomic<std::uint64_t> holders;   // processes 0 to 62, and the owned bit
-    std::atomic<std::uint64_t> overflow;  // an object with the bits of the others, once one of them holds this: a Ref
-    std::atomic<std::uint64_t> counted;   // how many objects hold it by counting
-    std::byte unused[24];
-};
-
-struct Arena::Tables {
-    std::atomic<std::uint32_t> generations;  // of all objects so far, so that none is taken for an earlier one
-    std::atomic<std::uint64_t> spans[span_count];
-
-    static constexpr std::size_t first_span = (sizeof(std::uint64_t) * (span_count + 1) + span_size - 1) / span_size;
-};
-
-namespace {
-constexpr Arena::Kind overflow_kind = 255;
-constexpr std::size_t head_size = 64;
 }  // namespace
 
 Arena::Arena(os::Handle memory, std::uint32_t self)
@@ -211,37 +141,6 @@ std::optional<Arena::Ref> Arena::create_small(std::size_t size_class, Kind kind,
         }
     }
     return std::nullopt;
-}
-
-// Spans of cells none of which is in use become free spans. First all their cells are taken, so nobody else gets one.
-void Arena::reclaim() noexcept {
-    for (std::size_t span = Tables::first_span; span < span_count; ++span) {
-        const std::uint64_t seen = tables().spans[span].load(std::memory_order_acquire);
-        const SpanWord use = SpanWord::unpack(seen);
-        if (use.use != SpanWord::cells || !has_memory(span)) continue;
-        const std::size_t step = std::size_t{1} << use.shift;
-        const auto cell = [&](std::size_t offset) -> std::atomic<std::uint64_t>& {
-            return head_at(static_cast<std::uint32_t>((span * span_size + offset) / alignment))->word;
-        };
-        std::size_t taken = 0;
-        for (; taken < span_size; taken += step) {
-            std::uint64_t empty = free_cell(use.count);
-            std::uint32_t generation = 0;
-            if (cell(taken).load(std::memory_order_relaxed) != empty ||
-                !cell(taken).compare_exchange_strong(empty, take(generation), std::memory_order_acq_rel))
-                break;
-        }
-        std::uint64_t expected = seen;
-        const SpanWord mine{0, SpanWord::taken, static_cast<std::uint16_t>(self_ + 1), 1};
-        if (taken >= span_size &&
-            tables().spans[span].compare_exchange_strong(expected, mine.pack(), std::memory_order_acq_rel)) {
-            segment_->discard(span * span_size, span_size);
-            give_spans_back(span, 1);
-            continue;
-        }
-        for (std::size_t offset = 0; offset < taken; offset += step)
-            cell(offset).store(free_cell(use.count), std::memory_order_release);
-    }
 }
 
 bool Arena::take_spans(std::size_t first, std::size_t count) noexcept {
@@ -424,55 +323,6 @@ void Arena::vacate(Head& head) noexcept {
     give_spans_back(span, use.count);
 }
 
-void Arena::sweep_cell(Head& head, std::uint32_t process) noexcept {
-    const std::uint64_t seen = head.word.load(std::memory_order_acquire);
-    const CellWord cell = CellWord::unpack(seen);
-    const bool is_its_work = cell.process == process + 1;
-    switch (cell.status) {
-        case Status::free: return;
-        case Status::taken: {
-            // Nothing in the head counts yet, so there is nothing to clear but what may have come first.
-            const CellWord mine{Status::taken, 0, static_cast<std::uint16_t>(self_ + 1), cell.generation};
-            std::uint64_t expected = seen;
-            if (is_its_work && head.word.compare_exchange_strong(expected, mine.pack(), std::memory_order_acq_rel)) {
-                release_overflow(head);
-                vacate(head);
-            }
-            return;
-        }
-        case Status::clearing:
-            if (is_its_work) free(head, seen);
-            return;
-        case Status::live:
-            if (cell.kind == overflow_kind) return;  // goes with the object it belongs to
-            release_for({place_of(head), cell.generation}, process);
-            // The last one to hold it may have died between letting go of it and freeing it.
-            free_unless_held(head, {place_of(head), cell.generation});
-    }
-}
-
-void Arena::release_all(std::uint32_t process) noexcept {
-    for (std::size_t span = 0; span < span_count; ++span) {
-        const std::uint64_t seen = tables().spans[span].load(std::memory_order_acquire);
-        const SpanWord word = SpanWord::unpack(seen);
-        Head* const first = head_at(static_cast<std::uint32_t>(span * span_size / alignment));
-        if (word.use == SpanWord::taken && word.process == process + 1) {
-            // One sweeper has it: the word is that process's no more.
-            std::uint64_t expected = seen;
-            const SpanWord mine{0, SpanWord::taken, static_cast<std::uint16_t>(self_ + 1), word.count};
-            if (tables().spans[span].compare_exchange_strong(expected, mine.pack(), std::memory_order_acq_rel))
-                give_spans_back(span, word.count);
-        } else if ((word.use != SpanWord::large && word.use != SpanWord::cells) || !has_memory(span)) {
-            continue;
-        } else if (word.use == SpanWord::large) {
-            sweep_cell(*first, process);
-        } else {
-            for (std::size_t offset = 0; offset < span_size; offset += std::size_t{1} << word.shift)
-                sweep_cell(*reinterpret_cast<Head*>(reinterpret_cast<std::byte*>(first) + offset), process);
-        }
-    }
-}
-
 std::byte* Arena::payload(Ref ref) const noexcept {
     return segment_->data() + std::size_t{ref.place} * alignment + head_size;
 }
@@ -481,20 +331,6 @@ std::size_t Arena::payload_size(Ref ref) const noexcept {
 }
 Arena::Kind Arena::kind(Ref ref) const noexcept {
     return CellWord::unpack(head_at(ref.place)->word.load(std::memory_order_acquire)).kind;
-}
-
-std::size_t Arena::object_count() const noexcept {
-    std::size_t count = 0;
-    for (std::size_t span = 0; span < span_count; ++span) {
-        const SpanWord word = SpanWord::unpack(tables().spans[span].load(std::memory_order_acquire));
-        if ((word.use != SpanWord::cells && word.use != SpanWord::large) || !has_memory(span)) continue;
-        const std::size_t step = word.use == SpanWord::large ? span_size : std::size_t{1} << word.shift;
-        for (std::size_t offset = 0; offset < span_size; offset += step) {
-            const Head& head = *head_at(static_cast<std::uint32_t>((span * span_size + offset) / alignment));
-            if (CellWord::unpack(head.word.load(std::memory_order_acquire)).status != Status::free) ++count;
-        }
-    }
-    return count;
 }
 
 }  // namespace multiproc

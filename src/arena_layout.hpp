@@ -1,0 +1,84 @@
+// What lies where in the arena. Internal to it.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "arena.hpp"
+
+namespace multiproc {
+
+inline constexpr std::size_t span_count = Arena::size / Arena::span_size;
+inline constexpr std::uint32_t no_process = 0;  // else the index + 1
+inline constexpr std::size_t inline_holders = 63;
+// Of the same word: held by the object it belongs to.
+inline constexpr std::uint64_t owned_bit = std::uint64_t{1} << 63;
+inline constexpr std::size_t all_holders = 4096;  // as many as the runtime's table has entries
+inline constexpr std::size_t smallest_class = 7;  // 128 bytes
+inline constexpr std::size_t largest_class = 15;  // 32 KiB; beyond that an object has spans of its own
+
+enum class Status : std::uint8_t { free, taken, live, clearing };
+
+// The first word of a cell. While it is taken or being cleared, it names the process at work on it.
+struct CellWord {
+    Status status = Status::free;
+    std::uint8_t kind = 0;
+    std::uint16_t process = no_process;
+    std::uint32_t generation = 0;
+
+    static CellWord unpack(std::uint64_t word) noexcept {
+        return {static_cast<Status>(word & 0xff), static_cast<std::uint8_t>(word >> 8),
+                static_cast<std::uint16_t>(word >> 16), static_cast<std::uint32_t>(word >> 32)};
+    }
+    std::uint64_t pack() const noexcept {
+        return static_cast<std::uint64_t>(status) | std::uint64_t{kind} << 8 | std::uint64_t{process} << 16 |
+               std::uint64_t{generation} << 32;
+    }
+};
+
+// The word of a free cell: the number that its span got when it was divided. A creator that was about to take a cell when
+// all of the span was given back does not find that number there any more, whatever the memory is used for now.
+inline std::uint64_t free_cell(std::uint32_t division) noexcept {
+    return CellWord{Status::free, 0, no_process, division}.pack();
+}
+
+// A span: free, or of cells of 2^shift bytes, or the first of `count` spans of a large object, or the `count`th of the
+// others. A process that makes or frees one first takes its first span; it names all that go with it, so that whoever
+// sweeps after a death knows them. Of a span of cells `count` is the number of its division.
+struct SpanWord {
+    std::uint8_t shift = 0;
+    enum Use : std::uint8_t { free, cells, taken, large, rest } use = free;
+    std::uint16_t process = no_process;  // that is at work on it, while it is taken
+    std::uint32_t count = 0;
+
+    static SpanWord unpack(std::uint64_t word) noexcept {
+        return {static_cast<std::uint8_t>(word), static_cast<Use>(word >> 8 & 0xff),
+                static_cast<std::uint16_t>(word >> 16), static_cast<std::uint32_t>(word >> 32)};
+    }
+    std::uint64_t pack() const noexcept {
+        return shift | std::uint64_t{use} << 8 | std::uint64_t{process} << 16 | std::uint64_t{count} << 32;
+    }
+};
+
+// In front of every object.
+struct Arena::Head {
+    std::atomic<std::uint64_t> word;
+    std::atomic<std::uint64_t> size;      // of the payload
+    std::atomic<std::uint64_t> holders;   // processes 0 to 62, and the owned bit
+    std::atomic<std::uint64_t> overflow;  // an object with the bits of the others, once one of them holds this: a Ref
+    std::atomic<std::uint64_t> counted;   // how many objects hold it by counting
+    std::byte unused[24];
+};
+
+struct Arena::Tables {
+    std::atomic<std::uint32_t> generations;  // of all objects so far, so that none is taken for an earlier one
+    std::atomic<std::uint64_t> spans[span_count];
+
+    static constexpr std::size_t first_span = (sizeof(std::uint64_t) * (span_count + 1) + span_size - 1) / span_size;
+};
+
+inline constexpr Arena::Kind overflow_kind = 255;
+inline constexpr std::size_t head_size = 64;
+
+}  // namespace multiproc

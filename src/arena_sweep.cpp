@@ -1,0 +1,102 @@
+// What processes leave behind: the dead their objects and what they were at work on, the living memory that is divided
+// for objects they do not make any more.
+#include "arena.hpp"
+#include "arena_layout.hpp"
+
+namespace multiproc {
+
+void Arena::sweep_cell(Head& head, std::uint32_t process) noexcept {
+    const std::uint64_t seen = head.word.load(std::memory_order_acquire);
+    const CellWord cell = CellWord::unpack(seen);
+    const bool is_its_work = cell.process == process + 1;
+    switch (cell.status) {
+        case Status::free: return;
+        case Status::taken: {
+            // Nothing in the head counts yet, so there is nothing to clear but what may have come first.
+            const CellWord mine{Status::taken, 0, static_cast<std::uint16_t>(self_ + 1), cell.generation};
+            std::uint64_t expected = seen;
+            if (is_its_work && head.word.compare_exchange_strong(expected, mine.pack(), std::memory_order_acq_rel)) {
+                release_overflow(head);
+                vacate(head);
+            }
+            return;
+        }
+        case Status::clearing:
+            if (is_its_work) free(head, seen);
+            return;
+        case Status::live:
+            if (cell.kind == overflow_kind) return;  // goes with the object it belongs to
+            release_for({place_of(head), cell.generation}, process);
+            // The last one to hold it may have died between letting go of it and freeing it.
+            free_unless_held(head, {place_of(head), cell.generation});
+    }
+}
+
+void Arena::release_all(std::uint32_t process) noexcept {
+    for (std::size_t span = 0; span < span_count; ++span) {
+        const std::uint64_t seen = tables().spans[span].load(std::memory_order_acquire);
+        const SpanWord word = SpanWord::unpack(seen);
+        Head* const first = head_at(static_cast<std::uint32_t>(span * span_size / alignment));
+        if (word.use == SpanWord::taken && word.process == process + 1) {
+            // One sweeper has it: the word is that process's no more.
+            std::uint64_t expected = seen;
+            const SpanWord mine{0, SpanWord::taken, static_cast<std::uint16_t>(self_ + 1), word.count};
+            if (tables().spans[span].compare_exchange_strong(expected, mine.pack(), std::memory_order_acq_rel))
+                give_spans_back(span, word.count);
+        } else if ((word.use != SpanWord::large && word.use != SpanWord::cells) || !has_memory(span)) {
+            continue;
+        } else if (word.use == SpanWord::large) {
+            sweep_cell(*first, process);
+        } else {
+            for (std::size_t offset = 0; offset < span_size; offset += std::size_t{1} << word.shift)
+                sweep_cell(*reinterpret_cast<Head*>(reinterpret_cast<std::byte*>(first) + offset), process);
+        }
+    }
+}
+
+// Spans of cells none of which is in use become free spans. First all their cells are taken, so nobody else gets one.
+void Arena::reclaim() noexcept {
+    for (std::size_t span = Tables::first_span; span < span_count; ++span) {
+        const std::uint64_t seen = tables().spans[span].load(std::memory_order_acquire);
+        const SpanWord use = SpanWord::unpack(seen);
+        if (use.use != SpanWord::cells || !has_memory(span)) continue;
+        const std::size_t step = std::size_t{1} << use.shift;
+        const auto cell = [&](std::size_t offset) -> std::atomic<std::uint64_t>& {
+            return head_at(static_cast<std::uint32_t>((span * span_size + offset) / alignment))->word;
+        };
+        std::size_t taken = 0;
+        for (; taken < span_size; taken += step) {
+            std::uint64_t empty = free_cell(use.count);
+            std::uint32_t generation = 0;
+            if (cell(taken).load(std::memory_order_relaxed) != empty ||
+                !cell(taken).compare_exchange_strong(empty, take(generation), std::memory_order_acq_rel))
+                break;
+        }
+        std::uint64_t expected = seen;
+        const SpanWord mine{0, SpanWord::taken, static_cast<std::uint16_t>(self_ + 1), 1};
+        if (taken >= span_size &&
+            tables().spans[span].compare_exchange_strong(expected, mine.pack(), std::memory_order_acq_rel)) {
+            segment_->discard(span * span_size, span_size);
+            give_spans_back(span, 1);
+            continue;
+        }
+        for (std::size_t offset = 0; offset < taken; offset += step)
+            cell(offset).store(free_cell(use.count), std::memory_order_release);
+    }
+}
+
+std::size_t Arena::object_count() const noexcept {
+    std::size_t count = 0;
+    for (std::size_t span = 0; span < span_count; ++span) {
+        const SpanWord word = SpanWord::unpack(tables().spans[span].load(std::memory_order_acquire));
+        if ((word.use != SpanWord::cells && word.use != SpanWord::large) || !has_memory(span)) continue;
+        const std::size_t step = word.use == SpanWord::large ? span_size : std::size_t{1} << word.shift;
+        for (std::size_t offset = 0; offset < span_size; offset += step) {
+            const Head& head = *head_at(static_cast<std::uint32_t>((span * span_size + offset) / alignment));
+            if (CellWord::unpack(head.word.load(std::memory_order_acquire)).status != Status::free) ++count;
+        }
+    }
+    return count;
+}
+
+}  // namespace multiproc
