@@ -46,7 +46,7 @@ std::uint32_t Arena::place_of(const Head& head) const noexcept {
 }
 
 // The object, if it is that one still. The place comes from a message, so nothing is taken for granted.
-Arena::Head* Arena::find(Ref ref) const noexcept {
+Arena::Head* Arena::find(Ref ref, bool also_clearing) const noexcept {
     const std::size_t offset = std::size_t{ref.place} * alignment;
     if (offset < Tables::first_span * span_size || offset >= size) return nullptr;
     const std::size_t span = offset / span_size;
@@ -57,7 +57,8 @@ Arena::Head* Arena::find(Ref ref) const noexcept {
     if (!has_memory(span)) return nullptr;
     Head* const head = head_at(ref.place);
     const CellWord cell = CellWord::unpack(head->word.load(std::memory_order_acquire));
-    return cell.status == Status::live && cell.generation == ref.generation ? head : nullptr;
+    const bool is_there = cell.status == Status::live || (also_clearing && cell.status == Status::clearing);
+    return is_there && cell.generation == ref.generation ? head : nullptr;
 }
 
 std::size_t Arena::class_of(std::size_t bytes) noexcept {
@@ -89,6 +90,7 @@ std::optional<Arena::Ref> Arena::begin(Head& head, std::uint32_t generation, Kin
     head.size.store(bytes, std::memory_order_relaxed);
     head.holders.store(0, std::memory_order_relaxed);
     head.counted.store(0, std::memory_order_relaxed);
+    head.additions.store(0, std::memory_order_relaxed);
     if (kind != overflow_kind) {
         std::atomic<std::uint64_t>* const word = holders_of(head, self_, true);
         if (word == nullptr) {
@@ -237,16 +239,36 @@ std::atomic<std::uint64_t>* Arena::bits_in(Ref overflow) const noexcept {
     return reinterpret_cast<std::atomic<std::uint64_t>*>(payload(overflow));
 }
 
+// It may be on its way out, if nobody else holds it: who frees an object marks it first, then looks for holders once more,
+// and a new holder sets its bit first, then looks at the mark. So at least one of them sees the other.
 bool Arena::hold_for(Ref ref, std::uint32_t process) noexcept {
-    Head* const head = find(ref);
+    Head* const head = find(ref, true);
     if (head == nullptr) return false;
     std::atomic<std::uint64_t>* const word = holders_of(*head, process, true);
     if (word == nullptr) return false;
-    word->fetch_or(std::uint64_t{1} << (process % 64), std::memory_order_acq_rel);
-    return true;
+    const std::uint64_t bit = std::uint64_t{1} << (process % 64);
+    const bool is_new = (word->fetch_or(bit, std::memory_order_seq_cst) & bit) == 0;
+    head->additions.fetch_add(1, std::memory_order_seq_cst);
+    for (int looks = 0;; ++looks) {
+        const CellWord cell = CellWord::unpack(head->word.load(std::memory_order_seq_cst));
+        const bool is_same = cell.generation == ref.generation;
+        if (is_same && cell.status == Status::live) return true;
+        // Whoever is at it goes back or goes on within moments, unless it is killed.
+        if (!is_same || cell.status != Status::clearing || looks == 100'000) break;
+        os::relax_cpu();
+    }
+    if (is_new) word->fetch_and(~bit, std::memory_order_seq_cst);
+    return false;
 }
 
 bool Arena::is_held(Head& head) noexcept {
+    for (;;) {
+        const std::uint64_t before = head.additions.load(std::memory_order_seq_cst);
+        if (has_holder(head)) return true;
+        if (head.additions.load(std::memory_order_seq_cst) == before) return false;
+    }
+}
+bool Arena::has_holder(Head& head) noexcept {
     if (head.holders.load(std::memory_order_seq_cst) != 0 || head.counted.load(std::memory_order_seq_cst) != 0)
         return true;
     const std::uint64_t overflow = head.overflow.load(std::memory_order_seq_cst);
@@ -277,15 +299,20 @@ void Arena::free_unless_held(Head& head, Ref ref) noexcept {
 }
 
 void Arena::mark_owned(Ref ref) noexcept {
-    if (Head* const head = find(ref)) head->holders.fetch_or(owned_bit, std::memory_order_seq_cst);
+    Head* const head = find(ref);
+    if (head == nullptr) return;
+    head->holders.fetch_or(owned_bit, std::memory_order_seq_cst);
+    head->additions.fetch_add(1, std::memory_order_seq_cst);
 }
 void Arena::release_owned(Ref ref) noexcept {
     if (Head* const head = find(ref)) clear_bit(*head, ref, head->holders, owned_bit);
 }
 bool Arena::count_up(Ref ref) noexcept {
     Head* const head = find(ref);
-    if (head != nullptr) head->counted.fetch_add(1, std::memory_order_seq_cst);
-    return head != nullptr;
+    if (head == nullptr) return false;
+    head->counted.fetch_add(1, std::memory_order_seq_cst);
+    head->additions.fetch_add(1, std::memory_order_seq_cst);
+    return true;
 }
 void Arena::count_down(Ref ref) noexcept {
     Head* const head = find(ref);
@@ -296,7 +323,13 @@ void Arena::count_down(Ref ref) noexcept {
 void Arena::free(Head& head, std::uint64_t seen) noexcept {
     const CellWord before = CellWord::unpack(seen);
     const CellWord mine{Status::clearing, before.kind, static_cast<std::uint16_t>(self_ + 1), before.generation};
-    if (!head.word.compare_exchange_strong(seen, mine.pack(), std::memory_order_acq_rel)) return;
+    if (!head.word.compare_exchange_strong(seen, mine.pack(), std::memory_order_seq_cst)) return;
+    if (before.status == Status::live && is_held(head)) {  // since a moment ago, see hold_for
+        head.word.store(CellWord{Status::live, before.kind, no_process, before.generation}.pack(),
+                        std::memory_order_seq_cst);
+        // If that holder has gone meanwhile, it could not free what was being freed.
+        return free_unless_held(head, {place_of(head), before.generation});
+    }
     if (const Clear clear = clears[before.kind].load(std::memory_order_acquire); clear != nullptr)
         clear(*this, reinterpret_cast<std::byte*>(&head) + head_size);
     release_overflow(head);

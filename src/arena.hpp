@@ -102,7 +102,7 @@ private:
     Tables& tables() const noexcept { return *reinterpret_cast<Tables*>(segment_->data()); }
     bool has_memory(std::size_t span, std::size_t count = 1) const noexcept;
     Head* head_at(std::uint32_t place) const noexcept;
-    Head* find(Ref ref) const noexcept;
+    Head* find(Ref ref, bool also_clearing = false) const noexcept;
     static std::size_t class_of(std::size_t bytes) noexcept;
     std::uint32_t place_of(const Head& head) const noexcept;
     std::uint64_t take(std::uint32_t& generation) noexcept;
@@ -117,6 +117,7 @@ private:
     std::atomic<std::uint64_t>* bits_in(Ref overflow) const noexcept;
     void clear_memory(std::byte* begin, std::size_t bytes) const noexcept;
     bool is_held(Head& head) noexcept;
+    bool has_holder(Head& head) noexcept;
     void release_for(Ref ref, std::uint32_t process) noexcept;
     void clear_bit(Head& head, Ref ref, std::atomic<std::uint64_t>& word, std::uint64_t bit) noexcept;
     void free_unless_held(Head& head, Ref ref) noexcept;

@@ -68,7 +68,10 @@ struct Arena::Head {
     std::atomic<std::uint64_t> holders;   // processes 0 to 62, and the owned bit
     std::atomic<std::uint64_t> overflow;  // an object with the bits of the others, once one of them holds this: a Ref
     std::atomic<std::uint64_t> counted;   // how many objects hold it by counting
-    std::byte unused[24];
+    // How often somebody has begun to hold it, counted when the hold is there: who looks for holders in one place after
+    // the other looks again if it has changed meanwhile, as a hold may have moved behind its back.
+    std::atomic<std::uint64_t> additions;
+    std::byte unused[16];
 };
 
 struct Arena::Tables {

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <mutex>
+#include <new>
 #include <vector>
 
 #include "queue_state.hpp"
@@ -26,12 +27,18 @@ public:
         explicit Use(QueueClient& client) noexcept : client_(client), counts_(client.state_.max_size == 0) {
             if (counts_) client_.users_.fetch_add(1);
         }
-        ~Use() {
+        ~Use() { pause(); }
+        Use(const Use&) = delete;
+        Use& operator=(const Use&) = delete;
+
+        // While the thread sleeps it uses none.
+        void pause() noexcept {
             if (counts_ && client_.users_.fetch_sub(1) == 1 && client_.has_old_.load(std::memory_order_relaxed))
                 client_.let_go();
         }
-        Use(const Use&) = delete;
-        Use& operator=(const Use&) = delete;
+        void resume() noexcept {
+            if (counts_) client_.users_.fetch_add(1);
+        }
 
     private:
         QueueClient& client_;
@@ -41,11 +48,13 @@ public:
     QueueRing& put_ring() { return ring_of(put_, state_.last); }
     QueueRing& get_ring() { return ring_of(get_, state_.first); }
     // Whether there is no room, or nothing to get, as far as this process knows.
-    bool has_no_room() const noexcept {
+    bool has_no_room() noexcept {
+        const Use use(*this);
         const QueueRing* const ring = put_.load(std::memory_order_acquire);
         return ring != nullptr && !ring->has_room();
     }
-    bool has_no_news() const noexcept {
+    bool has_no_news() noexcept {
+        const Use use(*this);
         const QueueRing* const ring = get_.load(std::memory_order_acquire);
         return ring != nullptr && !ring->has_news();
     }
@@ -54,6 +63,21 @@ public:
         has_old_.store(true, std::memory_order_relaxed);
         return open(ref);
     }
+    // A new ring, which this process holds since it has made it.
+    void adopt(Arena::Ref ref) {
+        const std::lock_guard lock(mutex_);
+        held_.push_back({ref, reinterpret_cast<QueueRing*>(arena.payload(ref))});
+        has_old_.store(true, std::memory_order_relaxed);
+    }
+    // Before it is linked.
+    void follow(Arena::Ref ref, QueueRing& before) {
+        reinterpret_cast<QueueRing*>(arena.payload(ref))->previous.store(name_of(before), std::memory_order_release);
+    }
+    // Begins anew with the first ring.
+    void forget_get_ring(QueueRing& now) noexcept {
+        QueueRing* seen = &now;
+        get_.compare_exchange_strong(seen, nullptr);
+    }
     // Those behind the present one, which has a next.
     void next_put_ring(QueueRing& now) {
         const std::uint64_t here = name_of(now), next = now.next.load(std::memory_order_acquire);
@@ -61,20 +85,17 @@ public:
         state_.last.compare_exchange_strong(expected, next);
         open_behind(put_, now, next);
     }
-    // Whoever makes the next one the first lets go of this one, for the queue.
+    // Whoever has made the next one the first, or finds it so, lets go of this one for the queue: it can be done again.
     void next_get_ring(QueueRing& now) {
         const std::uint64_t here = name_of(now), next = now.next.load(std::memory_order_acquire);
         std::uint64_t expected = here;
         QueueRing* const ring = open(Arena::Ref::unpack(next));
         std::uint64_t last = here;
         state_.last.compare_exchange_strong(last, next);  // so that it never names a ring that is gone
-        if (state_.first.compare_exchange_strong(expected, next)) arena.release_owned(Arena::Ref::unpack(here));
+        state_.first.compare_exchange_strong(expected, next);
+        if (ring != nullptr) let_go_of_previous(*ring);
         QueueRing* seen = &now;
-        if (ring == nullptr) {
-            get_.compare_exchange_strong(seen, nullptr);  // it was left behind meanwhile: begin again with the first
-        } else {
-            get_.compare_exchange_strong(seen, ring);
-        }
+        get_.compare_exchange_strong(seen, ring);  // null if it was left behind meanwhile: begin again with the first
         has_old_.store(true, std::memory_order_relaxed);
     }
 
@@ -91,8 +112,19 @@ private:
         for (QueueRing* ring = mine.load(std::memory_order_acquire);; ring = mine.load(std::memory_order_acquire)) {
             if (ring != nullptr) return *ring;
             const Arena::Ref ref = Arena::Ref::unpack(shared.load(std::memory_order_acquire));
-            if (QueueRing* const fresh = open(ref)) mine.compare_exchange_strong(ring, fresh);
+            if (QueueRing* const fresh = open(ref)) {
+                if (&mine == &get_) let_go_of_previous(*fresh);
+                mine.compare_exchange_strong(ring, fresh);
+            } else if (arena.exists(ref)) {
+                throw std::bad_alloc();  // no room to note that this process holds it
+            }
         }
+    }
+    void let_go_of_previous(QueueRing& first) noexcept {
+        const std::uint64_t previous = first.previous.load(std::memory_order_acquire);
+        if (previous == 0) return;
+        arena.release_owned(Arena::Ref::unpack(previous));
+        first.previous.store(0, std::memory_order_release);
     }
     void open_behind(std::atomic<QueueRing*>& mine, QueueRing& now, std::uint64_t next) {
         QueueRing* seen = &now;

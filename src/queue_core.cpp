@@ -49,16 +49,14 @@ QueueClient& client_of(SharedObject& object) {
 
 // The client of an object that this process has itself, not as a copy of another.
 struct Opened {
-    ObjectRef object;  // if it had to be held first
     QueueState& queue;
     QueueClient& client;
 };
 Opened open(const ObjectRef& given, std::byte* state) {
-    ObjectRef held;
-    if (!given->is_ours()) held = ObjectRegistry::get().require(given->ref());
-    QueueClient& client = client_of(held ? *held : *given);
+    QueueClient& client =
+        client_of(given->is_ours() ? *given : *ObjectRegistry::get().adopt_copy(given->ref()));  // which stays
     if (client.is_closed.load(std::memory_order_relaxed)) throw ClosedError("multiproc: this queue is closed");
-    return {std::move(held), queue_in(state), client};
+    return {queue_in(state), client};
 }
 
 auto is_gone(const Arena& arena, std::uint64_t sender) {
@@ -73,7 +71,8 @@ os::Deadline deadline_of(const Patience& patience) {
 // Calls `attempt` until it says that it is done; meanwhile looks, then sleeps while `is_hopeless`. False at the deadline,
 // and once `is_over` was true before an attempt.
 template <class Attempt, class IsHopeless, class IsOver>
-bool repeat(WaitSet& waiters, const Patience& patience, Attempt attempt, IsHopeless is_hopeless, IsOver is_over) {
+bool repeat(WaitSet& waiters, QueueClient::Use& use, const Patience& patience, Attempt attempt, IsHopeless is_hopeless,
+            IsOver is_over) {
     if (attempt(false)) return true;
     const os::Deadline deadline = deadline_of(patience);
     if (patience.block) {
@@ -87,7 +86,9 @@ bool repeat(WaitSet& waiters, const Patience& patience, Attempt attempt, IsHopel
         const bool is_last = is_over();
         if (attempt(true)) return true;
         if (is_last || deadline <= os::Clock::now()) break;
+        use.pause();
         was_woken = waiters.wait(deadline, is_hopeless) == WaitSet::Outcome::woken || was_woken;
+        use.resume();
     }
     // The wake-up was for somebody who takes what there is.
     if (was_woken && !is_hopeless()) waiters.wake(1);
@@ -144,7 +145,7 @@ bool QueueCore::put_message(const OutputBuffer& message, const Patience& patienc
     const std::size_t room = queue.stride - sizeof(QueueSlot);
     if (message.size() > room || !message.attachments().empty()) parcel.emplace(arena, message);
 
-    const QueueClient::Use use(client);
+    QueueClient::Use use(client);
     const auto attempt = [&](bool looks_closely) {
         for (;;) {
             QueueRing& ring = client.put_ring();
@@ -160,10 +161,11 @@ bool QueueCore::put_message(const OutputBuffer& message, const Patience& patienc
                     const std::uint32_t capacity =
                         std::min(ring.capacity() * 2, std::bit_floor(largest_ring / queue.stride));
                     const Arena::Ref more = make_ring(arena, capacity, capacity, queue.stride);
+                    client.adopt(more);
+                    client.follow(more, ring);
                     arena.mark_owned(more);
                     std::uint64_t none = 0;
                     if (!ring.next.compare_exchange_strong(none, more.pack())) arena.release_owned(more);
-                    arena.release(more);
                 }
                 client.next_put_ring(ring);
                 continue;
@@ -181,11 +183,13 @@ bool QueueCore::put_message(const OutputBuffer& message, const Patience& patienc
             }
             ring.publish(claim);
             queue.getters.wake(1);
+            // Somebody may have been woken for room that came before this one's turn.
+            if (queue.max_size != 0 && queue.putters.has_waiters() && ring.has_room()) queue.putters.wake(1);
             return true;
         }
     };
     return repeat(
-        queue.putters, patience, attempt, [&] { return client.has_no_room(); }, [] { return false; });
+        queue.putters, use, patience, attempt, [&] { return client.has_no_room(); }, [] { return false; });
 }
 
 bool QueueCore::get_message(QueueMessage& message, const Patience& patience, std::uint64_t sender) const {
@@ -193,7 +197,7 @@ bool QueueCore::get_message(QueueMessage& message, const Patience& patience, std
     QueueState& queue = opened.queue;
     QueueClient& client = opened.client;
     Arena& arena = client.arena;
-    const QueueClient::Use use(client);
+    QueueClient::Use use(client);
     const auto attempt = [&](bool looks_closely) {
         for (;;) {
             QueueRing& ring = client.get_ring();
@@ -213,11 +217,17 @@ bool QueueCore::get_message(QueueMessage& message, const Patience& patience, std
             if (const std::uint64_t name = slot.parcel.load(std::memory_order_acquire); name != 0) {
                 // Nobody else in this process holds it: its producer has let go of it before it was there to be taken.
                 const Arena::Ref ref = Arena::Ref::unpack(name);
-                arena.hold(ref);
-                message.parcel_ = name;
                 auto& parcel = *reinterpret_cast<Parcel*>(arena.payload(ref));
                 message.data_ = parcel.bytes();
                 message.size_ = static_cast<std::size_t>(parcel.size);
+                if (arena.hold(ref)) {
+                    message.parcel_ = name;
+                } else {  // no room to note that: the bytes are copied, and what they refer to may be gone then
+                    message.large_.reset(new (std::nothrow) std::byte[message.size_]);
+                    if (message.large_ == nullptr) message.size_ = 0;
+                    if (message.size_ != 0) std::memcpy(message.large_.get(), message.data_, message.size_);
+                    message.data_ = message.large_.get();
+                }
                 arena.release_owned(ref);
                 slot.parcel.store(0, std::memory_order_relaxed);
             } else {
@@ -227,17 +237,19 @@ bool QueueCore::get_message(QueueMessage& message, const Patience& patience, std
             slot.counted.store(0, std::memory_order_relaxed);
             ring.free(claim);
             if (queue.max_size != 0) queue.putters.wake(1);
+            // Another item may have been there before somebody who was woken for it looked.
+            if (queue.getters.has_waiters() && ring.has_news()) queue.getters.wake(1);
             return true;
         }
     };
     return repeat(
-        queue.getters, patience, attempt, [&] { return client.has_no_news(); }, is_gone(arena, sender));
+        queue.getters, use, patience, attempt, [&] { return client.has_no_news(); }, is_gone(arena, sender));
 }
 
 bool QueueCore::await_message(const Patience& patience, std::uint64_t sender) const {
     const Opened opened = open(object(), state());
     QueueClient& client = opened.client;
-    const QueueClient::Use use(client);
+    QueueClient::Use use(client);
     const auto has_message = [&](bool looks_closely) {
         for (;;) {
             QueueRing& ring = client.get_ring();
@@ -255,7 +267,7 @@ bool QueueCore::await_message(const Patience& patience, std::uint64_t sender) co
         }
     };
     const bool has_come = repeat(
-        opened.queue.getters, patience, has_message, [&] { return client.has_no_news(); },
+        opened.queue.getters, use, patience, has_message, [&] { return client.has_no_news(); },
         is_gone(client.arena, sender));
     // The wake-up was for somebody who takes it.
     if (has_come) opened.queue.getters.wake(1);
@@ -264,17 +276,25 @@ bool QueueCore::await_message(const Patience& patience, std::uint64_t sender) co
 
 std::uint64_t QueueCore::size() const {
     const Opened opened = open(object(), state());
-    const QueueClient::Use use(opened.client);
-    QueueRing& first = opened.client.get_ring();
-    std::uint64_t items = first.size();
-    for (std::uint64_t next = first.next.load(std::memory_order_acquire); next != 0;) {
-        const Arena::Ref ref = Arena::Ref::unpack(next);
-        QueueRing* const ring = opened.client.look_at(ref);
-        if (ring == nullptr) break;
-        items += ring->size();
-        next = ring->next.load(std::memory_order_acquire);
+    QueueClient& client = opened.client;
+    for (;;) {
+        const QueueClient::Use use(client);
+        QueueRing& first = client.get_ring();
+        if (first.look().result == QueueRing::Result::closed) {
+            client.next_get_ring(first);
+            continue;
+        }
+        std::uint64_t items = first.size();
+        std::uint64_t next = first.next.load(std::memory_order_acquire);
+        while (next != 0) {
+            QueueRing* const ring = client.look_at(Arena::Ref::unpack(next));
+            if (ring == nullptr) break;  // all before it are gone, too
+            items += ring->size();
+            next = ring->next.load(std::memory_order_acquire);
+        }
+        if (next == 0) return items;
+        client.forget_get_ring(first);
     }
-    return items;
 }
 
 std::uint64_t QueueCore::max_size() const { return queue_in(state()).max_size; }
@@ -292,10 +312,18 @@ bool QueueCore::done() const {
 }
 
 bool QueueCore::await_done(std::optional<Timeout> timeout) const {
-    QueueState& queue = open(object(), state()).queue;
+    const Opened opened = open(object(), state());
+    QueueState& queue = opened.queue;
+    QueueClient& client = opened.client;
     const os::Deadline deadline = timeout ? deadline_after(*timeout) : os::never;
     const auto is_open = [&] { return queue.unfinished.load(std::memory_order_seq_cst) != 0; };
     while (is_open()) {
+        {
+            // What was lost with a process that died while it took it is done with.
+            const QueueClient::Use use(client);
+            client.get_ring().clear_all_away(abandon_into(queue, client.arena));
+        }
+        if (!is_open()) break;
         if (deadline <= os::Clock::now()) return false;
         queue.joiners.wait(deadline, is_open);
     }

@@ -20,6 +20,7 @@ bool QueueRing::is_full_at(std::uint64_t position) noexcept {
         const std::uint64_t word = slot_at(head).word.load(std::memory_order_acquire);
         const std::uint64_t behind = laps_behind(head, word);
         const bool is_past = (behind == 0 && state_of(word) == taken) || behind > 1;
+        if (head > position) return false;  // an old hint: who claims that place fails, and looks again
         if (head == position || !is_past) break;
         help(head_, head);
         head = head_.load(std::memory_order_seq_cst);
@@ -107,7 +108,8 @@ bool QueueRing::has_news() const noexcept {
 
 bool QueueRing::has_room() const noexcept {
     const std::uint64_t tail = tail_.load(std::memory_order_seq_cst);
-    if (limit_ != capacity() && tail - head_.load(std::memory_order_seq_cst) >= limit_) return false;
+    const std::uint64_t head = head_.load(std::memory_order_seq_cst);
+    if (limit_ != capacity() && tail >= head && tail - head >= limit_) return false;
     const std::uint64_t word = slot_at(tail).word.load(std::memory_order_seq_cst);
     return lap_of(word) == (lap(tail) & 0xffffff);
 }

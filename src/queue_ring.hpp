@@ -73,6 +73,14 @@ public:
     bool has_room() const noexcept;
     std::uint64_t size() const noexcept;
 
+    // Every slot whose owner has died, wherever it is.
+    template <class Abandon>
+    void clear_all_away(Abandon abandon) {
+        for (std::uint64_t i = 0; i <= mask_; ++i) {
+            QueueSlot& slot = slot_at(i);
+            clear_away({Result::busy, &slot, i, slot.word.load(std::memory_order_acquire)}, abandon);
+        }
+    }
     // What items refer to, for whoever frees the ring.
     template <class Visit>
     void for_each_parcel(Visit visit) {
@@ -82,7 +90,8 @@ public:
     }
 
     std::uint32_t capacity() const noexcept { return static_cast<std::uint32_t>(mask_ + 1); }
-    std::atomic<std::uint64_t> next;  // the ring that follows: a Ref
+    std::atomic<std::uint64_t> next;      // the ring that follows: a Ref
+    std::atomic<std::uint64_t> previous;  // the one that it follows, until that is let go of by the queue
 
 private:
     // In the word: lap (24 bits), state (8), owner (32).

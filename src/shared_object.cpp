@@ -29,11 +29,11 @@ std::unique_lock<std::mutex> ObjectRegistry::lend_all(Runtime::ProcessRef child)
 
 detail::ObjectRef ObjectRegistry::require(Arena::Ref ref) {
     Arena& arena = Runtime::get().arena();
-    const std::lock_guard lock(mutex_);
-    const auto known = objects_.find(ref.pack());
-    if (known != objects_.end())
+    std::unique_lock lock(mutex_);
+    for (auto known = objects_.find(ref.pack()); known != objects_.end(); known = objects_.find(ref.pack())) {
         if (detail::ObjectRef object = known->second.lock()) return object;
-    // If the last user here is just leaving, this hold makes up for the one that it gives up.
+        has_left_.wait(lock);  // the last user here is just leaving, and gives this process's hold up
+    }
     if (!arena.hold(ref)) {
         throw CodecError(
             "multiproc: a message names a shared object that is gone (a message that is encoded by hand is good for as "
@@ -57,13 +57,25 @@ detail::ObjectRef ObjectRegistry::add_locked(Arena::Ref ref) {
     }
 }
 
-// The last user is gone, unless another has come meanwhile: then the hold is that one's.
-void ObjectRegistry::left(Arena& arena, Arena::Ref ref) noexcept {
+detail::ObjectRef ObjectRegistry::adopt_copy(Arena::Ref ref) {
+    {
+        const std::lock_guard lock(mutex_);
+        if (const auto known = copies_.find(ref.pack()); known != copies_.end()) return known->second;
+    }
+    detail::ObjectRef object = require(ref);
     const std::lock_guard lock(mutex_);
-    const auto known = objects_.find(ref.pack());
-    if (known == objects_.end() || !known->second.expired()) return;
-    objects_.erase(known);
-    arena.release(ref);
+    return copies_.emplace(ref.pack(), std::move(object)).first->second;
+}
+
+// The last user is gone. What it knew goes first, as it may rest on the hold.
+void ObjectRegistry::left(detail::SharedObject& object) noexcept {
+    {
+        const std::lock_guard lock(mutex_);
+        delete object.local_.load(std::memory_order_acquire);
+        objects_.erase(object.ref_.pack());
+        object.arena_.release(object.ref_);
+    }
+    has_left_.notify_all();
 }
 
 namespace detail {
@@ -72,9 +84,7 @@ SharedObject::SharedObject(Arena& arena, Arena::Ref ref) noexcept
     : Shared(Kind::object), arena_(arena), ref_(ref), data_(arena.payload(ref)), owner_(os::current_pid()) {}
 
 SharedObject::~SharedObject() {
-    if (!is_ours()) return;  // nor is what goes with it
-    delete local_.load(std::memory_order_acquire);
-    ObjectRegistry::get().left(arena_, ref_);
+    if (is_ours()) ObjectRegistry::get().left(*this);  // else nor is what goes with it
 }
 
 ObjectRef make_object(ObjectKind kind, std::size_t bytes) { return ObjectRegistry::get().create(kind, bytes); }
@@ -88,8 +98,7 @@ std::size_t size_of(const SharedObject& object) noexcept { return object.size();
 
 void encode_object(OutputBuffer& out, const ObjectRef& object) {
     const std::uint64_t name = object->ref().pack();
-    // What this process has as a copy of another, it does not hold itself.
-    out.attach(object->is_ours() ? object : ObjectRegistry::get().require(object->ref()));
+    out.attach(object->is_ours() ? object : ObjectRegistry::get().adopt_copy(object->ref()));
     out.write(&name, sizeof name);
 }
 

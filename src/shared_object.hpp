@@ -5,6 +5,7 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <unordered_map>
@@ -16,6 +17,9 @@
 #include "shared.hpp"
 
 namespace multiproc {
+
+class ObjectRegistry;
+
 namespace detail {
 
 // What this process knows of an object besides.
@@ -46,6 +50,7 @@ public:
     bool is_ours() const noexcept { return owner_ == os::current_pid(); }
 
 private:
+    friend class multiproc::ObjectRegistry;
     Arena& arena_;
     Arena::Ref ref_;
     std::byte* data_;
@@ -65,13 +70,18 @@ public:
     std::unique_lock<std::mutex> lend_all(Runtime::ProcessRef child);
     // The object of this name, held from now on. Throws CodecError if there is none.
     detail::ObjectRef require(Arena::Ref ref);
+    // The same for one that this process has as a copy of another, made by fork. It stays for good, as nobody here knows
+    // how many copies there are.
+    detail::ObjectRef adopt_copy(Arena::Ref ref);
 
 private:
     friend class detail::SharedObject;
     detail::ObjectRef add_locked(Arena::Ref ref);
-    void left(Arena& arena, Arena::Ref ref) noexcept;
+    void left(detail::SharedObject& object) noexcept;
 
     std::mutex mutex_;
+    std::condition_variable has_left_;
+    std::unordered_map<std::uint64_t, detail::ObjectRef> copies_;
     std::unordered_map<std::uint64_t, std::weak_ptr<detail::SharedObject>> objects_;
 };
 

@@ -40,6 +40,35 @@ TEST_F(SyncFork, what_a_child_has_by_copy_stays_while_it_lives) {
     EXPECT_EQ(*another, 5);
 }
 
+TEST_F(SyncFork, what_a_child_has_by_copy_stays_after_it_was_passed_on) {
+    static std::optional<mp::Queue<mp::RawValue<int>>> queue;
+    queue.emplace();
+    global.emplace(1);
+    const mp::Event dropped;
+    mp::Process child(
+        [](mp::Event event) {
+            queue->put(*global);
+            queue->put(*global);
+            event.wait();
+            **global = 666;
+            queue->close();
+            try {
+                queue->put(*global);
+            } catch (const mp::ClosedError&) { return **global; }
+            return 0;
+        },
+        dropped);
+    child.start();
+    EXPECT_EQ(*queue->get(), 1);
+    EXPECT_EQ(*queue->get(), 1);
+    global.reset();
+    queue.reset();
+    const mp::RawValue<int> another(5);
+    dropped.set();
+    EXPECT_EQ(child.result(), 666);
+    EXPECT_EQ(*another, 5);
+}
+
 TEST_F(SyncFork, a_copy_that_drops_a_process_of_its_parent_takes_nothing_from_it) {
     global_process.emplace([] { return mp::RawArray<int>{1, 2, 3}; });
     global_process->start();

@@ -292,6 +292,58 @@ TEST_F(SyncQueue, leaves_nothing_in_shared_memory) {
     EXPECT_EQ(arena.object_count(), before);
 }
 
+TEST_F(SyncQueue, says_how_many_items_it_has_also_where_nobody_gets_any) {
+    const mp::Queue<int> queue;
+    EXPECT_EQ(queue.qsize(), 0u);
+    const auto drain = [](mp::Queue<int> mine, int count) {
+        for (int i = 0; i < count; ++i) (void)mine.get();
+    };
+    for (int round = 0; round < 4; ++round) {
+        constexpr int count = 20'000;  // more than a ring takes
+        for (int i = 0; i < count; ++i) queue.put(i);
+        EXPECT_EQ(queue.qsize(), static_cast<std::size_t>(count));
+        mp::Process consumer(drain, queue, count - 100);
+        consumer.start();
+        consumer.result();
+        EXPECT_EQ(queue.qsize(), 100u);
+        EXPECT_FALSE(queue.empty());
+        drain(queue, 100);
+    }
+}
+
+TEST_F(SyncQueue, old_rings_go_although_somebody_waits) {
+    mp::Arena& arena = mp::Runtime::get().arena();
+    const mp::Queue<std::string> queue, out;
+    const std::size_t before = arena.object_count();
+    std::vector<std::thread> consumers;
+    for (int i = 0; i < 3; ++i) {
+        consumers.emplace_back([&] {
+            while (!queue.get().empty()) {}
+            out.put("done");
+        });
+    }
+    for (int burst = 0; burst < 10; ++burst) {
+        for (int i = 0; i < 3'000; ++i) queue.put("an item");
+        ASSERT_TRUE(mp::test::holds_soon([&] { return queue.empty(); }));
+    }
+    EXPECT_TRUE(mp::test::holds_soon([&] { return arena.object_count() <= before + 2; }));
+    for (int i = 0; i < 3; ++i) queue.put("");
+    for (std::thread& consumer : consumers) consumer.join();
+}
+
+// A process that has an item hands it on and lets go of it, again and again: nothing is freed under its receiver.
+TEST_F(SyncQueue, what_an_item_refers_to_is_there_when_its_sender_has_let_go_of_it) {
+    const mp::Queue<mp::RawValue<int>> queue(2);
+    mp::Process sender(
+        [](mp::Queue<mp::RawValue<int>> out) {
+            for (int i = 0; i < 30'000; ++i) out.put(mp::RawValue<int>(i));
+        },
+        queue);
+    sender.start();
+    for (int i = 0; i < 30'000; ++i) ASSERT_EQ(*queue.get(), i);
+    sender.result();
+}
+
 // A consumer that is slow with an item is overtaken by a whole lap: the others stop there, and go on when it is done.
 TEST_F(SyncQueue, an_item_that_is_still_being_taken_is_not_passed_over) {
     alignas(64) static std::byte memory[4096];
@@ -316,6 +368,33 @@ TEST_F(SyncQueue, an_item_that_is_still_being_taken_is_not_passed_over) {
     ring.free(ring.take(mp::QueueRing::self()));
     EXPECT_EQ(ring.take(mp::QueueRing::self()).result, mp::QueueRing::Result::no);
     EXPECT_EQ(ring.size(), 0u);
+}
+
+TEST_F(SyncQueue, a_joinable_one_counts_what_was_lost_while_it_was_taken_as_done) {
+    const mp::JoinableQueue<std::string> queue;
+    for (int round = 0; round < 20; ++round) {
+        for (int i = 0; i < 200; ++i) queue.put(std::string(2'000, 'x'));
+        mp::Process killed(
+            [](mp::JoinableQueue<std::string> mine) {
+                for (;;) {
+                    (void)mine.get();
+                    mine.task_done();
+                }
+            },
+            queue);
+        killed.start();
+        std::this_thread::sleep_for(std::chrono::microseconds(150 * round));  // anywhere in it
+        killed.kill();
+        killed.join();
+        // One that it had got and not said to be done is missing for good: that is the only one.
+        int done = 0;
+        while (queue.try_get()) {
+            queue.task_done();
+            ++done;
+        }
+        if (!queue.join_for(200ms)) queue.task_done();
+        EXPECT_TRUE(queue.join_for(10s)) << round << ": " << done;
+    }
 }
 
 // Producers and consumers are killed at random and replaced: each item is lost or comes once, and at most one is lost per

@@ -184,8 +184,9 @@ public:
     void task_done() const {
         if (!this->done()) throw std::logic_error("multiproc: task_done() was called more often than items were put");
     }
-    /// Waits until `task_done` was called for each item that was put. What is lost with a process that is killed in `get`
-    /// counts as done.
+    /// Waits until `task_done` was called for each item that was put. If a process is killed after it got an item and
+    /// before it said so, that never is: use `join_for` where that can happen. (What a process was just putting or taking
+    /// when it was killed is lost, and counts as done.)
     void join() const { this->await_done(std::nullopt); }
     /// The same for at most `timeout`; zero or negative only asks. Returns whether all are done.
     bool join_for(Timeout timeout) const { return this->await_done(timeout); }

@@ -55,6 +55,7 @@ private:
     std::size_t size_ = 0;
     std::uint64_t parcel_ = 0;
     std::byte small_[most_inline + 32];
+    std::unique_ptr<std::byte[]> large_;
 };
 
 /// What all queues are. All functions are thread-safe.
