@@ -34,6 +34,7 @@
 #include <multiproc/remote_error.hpp>
 #include <multiproc/semaphore.hpp>
 #include <multiproc/shared_array.hpp>
+#include <multiproc/shared_memory.hpp>
 #include <multiproc/start_method.hpp>
 #include <multiproc/timeout.hpp>
 #include <multiproc/value.hpp>
