@@ -10,6 +10,7 @@
 
 #include <multiproc/multiproc.hpp>
 
+#include "support/atomic_in.hpp"
 #include "support/each_start_method.hpp"
 
 namespace {
@@ -199,9 +200,9 @@ TEST_F(SyncBarrier, lets_nobody_through_before_all_have_come) {
     const auto come = [](mp::Barrier mine, mp::RawValue<std::int32_t> count) {
         bool all = true;
         for (int round = 1; round <= 100; ++round) {
-            std::atomic_ref(*count).fetch_add(1);
+            mp::test::atomic_in(*count).fetch_add(1);
             mine.wait();
-            all = all && std::atomic_ref(*count).load() >= 3 * round;
+            all = all && mp::test::atomic_in(*count).load() >= 3 * round;
         }
         return all;
     };

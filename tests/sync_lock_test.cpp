@@ -12,6 +12,7 @@
 #include <multiproc/multiproc.hpp>
 
 #include "runtime.hpp"
+#include "support/atomic_in.hpp"
 #include "support/die.hpp"
 #include "support/each_start_method.hpp"
 #include "support/gate.hpp"
@@ -169,7 +170,7 @@ TEST_F(SyncLock, those_who_wait_get_it_when_its_owner_dies) {
         },
         lock, holds, gate.path());
     owner.start();
-    ASSERT_TRUE(mp::test::holds_soon([&] { return std::atomic_ref(*holds).load() == 1; }));
+    ASSERT_TRUE(mp::test::holds_soon([&] { return mp::test::atomic_in(*holds).load() == 1; }));
     std::vector<std::thread> threads;
     std::atomic<int> taken{0};
     for (int i = 0; i < 4; ++i) {
@@ -192,7 +193,7 @@ TEST_F(SyncLock, a_waiter_that_is_killed_harms_nobody) {
     for (int i = 0; i < 3; ++i) {
         waiters.emplace_back(take_when_free, lock, arrived);
         waiters.back().start();
-        ASSERT_TRUE(mp::test::holds_soon([&] { return std::atomic_ref(*arrived).load() == i + 1; }));
+        ASSERT_TRUE(mp::test::holds_soon([&] { return mp::test::atomic_in(*arrived).load() == i + 1; }));
     }
     waiters[0].kill();
     waiters[2].kill();

@@ -16,6 +16,7 @@
 
 #include "queue_ring.hpp"
 #include "runtime.hpp"
+#include "support/atomic_in.hpp"
 #include "support/die.hpp"
 #include "support/each_start_method.hpp"
 #include "support/gate.hpp"
@@ -406,7 +407,7 @@ TEST_F(SyncQueue, a_death_costs_one_item_at_most_whatever_it_was_doing) {
         for (;;) {
             const int next = counts[static_cast<std::size_t>(id)] + 1;
             out.put({id, next});
-            std::atomic_ref(counts[static_cast<std::size_t>(id)]).store(next);
+            mp::test::atomic_in(counts[static_cast<std::size_t>(id)]).store(next);
         }
     };
     const auto run_consumer = [](mp::Queue<std::pair<int, int>> in, mp::Queue<std::pair<int, int>> out) {
