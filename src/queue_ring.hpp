@@ -136,7 +136,7 @@ private:
     alignas(64) std::atomic<std::uint64_t> tail_;
     std::atomic<std::uint64_t> known_head_;  // a while ago: so that producers need not ask for the consumers' line
     alignas(64) std::atomic<std::uint64_t> head_;
-    std::byte padding_[56];
+    [[maybe_unused]] std::byte padding_[56];
 };
 
 template <class Abandon>
