@@ -87,6 +87,14 @@ TEST_F(PoolMemory, HoldsInWorkersAndNotHere) {
     EXPECT_EQ(before.rlim_cur, after.rlim_cur);
 }
 
+TEST_F(PoolMemory, DoesNotCountWhatIsSetAsideForSharedObjects) {
+    const std::uint64_t limit = occupied() + gibibyte / 4;  // less than that is
+    mp::Pool pool({.workers = 1, .memory_limit = limit});
+    const mp::Lock lock;
+    EXPECT_TRUE(pool.apply([](mp::Lock mine) { return mine.try_lock(); }, lock));
+    EXPECT_TRUE(lock.locked());
+}
+
 TEST_F(PoolMemory, TooLittleForAnythingIsAnErrorAndNoHang) {
     const bool is_limited = limit_holds();
     testing::internal::CaptureStderr();

@@ -231,12 +231,6 @@ TEST_F(SyncLock, a_worker_lets_go_of_what_it_returned) {
     EXPECT_TRUE(mp::test::holds_soon([&] { return arena.object_count() == before; }));
 }
 
-TEST_F(SyncLock, a_worker_with_a_memory_limit_can_use_it) {
-    mp::Pool pool({.workers = 1, .memory_limit = std::int64_t{1} << 32});
-    const mp::Lock lock;
-    EXPECT_TRUE(pool.apply([](mp::Lock mine) { return mine.try_lock(); }, lock));
-}
-
 TEST_F(SyncLock, one_that_a_process_made_and_returned_outlives_it) {
     mp::Process maker([] {
         const mp::Lock lock;
