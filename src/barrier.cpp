@@ -8,7 +8,7 @@
 #include <multiproc/errors.hpp>
 
 #include "deadline.hpp"
-#include "thread_id.hpp"
+#include "runtime.hpp"
 #include "wait_set.hpp"
 
 namespace multiproc {
@@ -28,14 +28,14 @@ struct Round {
         round.number = static_cast<std::uint32_t>(word >> 40);
         round.phase = static_cast<Phase>(word >> 36 & 0xf);
         if (round.is_full()) {
-            round.actor = ThreadId::process_of(word & 0xffffffff);
+            round.actor = Runtime::ProcessRef::unpack_short(static_cast<std::uint32_t>(word));
         } else {
             round.arrived = static_cast<std::uint32_t>(word & 0xffff);
         }
         return round;
     }
     std::uint64_t pack() const noexcept {
-        const std::uint64_t rest = is_full() ? std::uint64_t{actor.generation} << 12 | actor.index : arrived;
+        const std::uint64_t rest = is_full() ? actor.pack_short() : arrived;
         return std::uint64_t{number} << 40 | std::uint64_t{phase} << 36 | rest;
     }
     // All have come.
@@ -103,7 +103,7 @@ BarrierState& barrier_in(std::byte* state) noexcept { return *reinterpret_cast<B
 std::uint32_t finish(BarrierState& barrier, const Round& seen, const std::function<void()>* action) {
     Round acting = seen;
     acting.phase = Round::acting;
-    acting.actor = ThreadId::process_of(ThreadId::current());
+    acting.actor = Runtime::get().self_ref();
     if (!barrier.change(seen, acting)) return UINT32_MAX;
     if (action != nullptr && *action) {
         try {
@@ -156,7 +156,7 @@ Barrier::Barrier(Count parties, std::optional<Timeout> timeout)
 std::uint32_t Barrier::wait_with(const std::function<void()>* action, std::optional<Timeout> timeout) const {
     BarrierState& barrier = barrier_in(state());
     if (!timeout && barrier.timeout >= 0) timeout = std::chrono::nanoseconds(barrier.timeout);
-    const os::Deadline deadline = timeout ? deadline_after(*timeout) : os::never;
+    const os::Deadline deadline = deadline_or_never(timeout);
     for (;;) {
         const Round seen = barrier.now();
         if (seen.phase == Round::broken) throw_broken("it was aborted, or somebody's time was over; reset() it");

@@ -46,7 +46,7 @@ std::vector<CallHandle> checked(std::vector<CallHandle> calls) {
 }  // namespace
 
 Completions::Completions(std::vector<CallHandle> calls, std::optional<Timeout> timeout)
-    : state_(std::make_unique<State>(checked(std::move(calls)), timeout ? deadline_after(*timeout) : os::never)) {
+    : state_(std::make_unique<State>(checked(std::move(calls)), deadline_or_never(timeout))) {
     for (std::size_t i = 0; i < state_->calls.size(); ++i) {
         CallState& call = *state_->calls[i].call();
         call.engine().listen(call, {state_->queue, i});

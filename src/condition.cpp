@@ -26,7 +26,7 @@ LockState& held(std::byte* state, const char* what) {
 
 bool Condition::wait(std::optional<Timeout> timeout) const {
     LockState& lock = held(detail::state_of(*detail::HandleAccess::object(basic_lock())), "wait");
-    const os::Deadline deadline = timeout ? deadline_after(*timeout) : os::never;
+    const os::Deadline deadline = deadline_or_never(timeout);
     std::uint32_t depth = 0;
     const bool was_notified =
         condition_in(state()).waiters.wait_until_woken(deadline, [&] { depth = lock.unlock_wholly(); });

@@ -2,6 +2,9 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
+
+#include <multiproc/timeout.hpp>
 
 #include "os.hpp"
 
@@ -17,6 +20,11 @@ inline os::Deadline deadline_after(std::chrono::nanoseconds timeout) noexcept {
     const os::Deadline now = os::Clock::now();
     if (timeout <= std::chrono::nanoseconds::zero()) return now;
     return deadline_from(now, timeout);
+}
+
+// The same, and never if there is none.
+inline os::Deadline deadline_or_never(const std::optional<Timeout>& timeout) noexcept {
+    return timeout ? deadline_after(*timeout) : os::never;
 }
 
 }  // namespace multiproc

@@ -40,7 +40,7 @@ bool Event::wait(std::optional<Timeout> timeout) const {
     EventState& event = event_in(state());
     const std::uint64_t before = event.count.load(std::memory_order_acquire);
     if (is_odd(before)) return true;
-    const os::Deadline deadline = timeout ? deadline_after(*timeout) : os::never;
+    const os::Deadline deadline = deadline_or_never(timeout);
     const auto is_unchanged = [&] { return event.count.load(std::memory_order_seq_cst) == before; };
     while (is_unchanged()) {
         if (deadline <= os::Clock::now()) return false;

@@ -188,7 +188,7 @@ void ImapStream::start(std::unique_ptr<ImapInput> input) {
 ImapStream::Step ImapStream::advance(std::optional<Timeout> timeout) {
     State& state = *state_;
     if (state.is_over) return Step::end;
-    const os::Deadline deadline = timeout ? deadline_after(*timeout) : os::never;
+    const os::Deadline deadline = deadline_or_never(timeout);
     state.fill(false);
     while (!state.begin_part()) {
         if (state.on_their_way() == 0) {

@@ -41,9 +41,8 @@ bool LockState::lock_slowly(std::uint64_t self, os::Deadline deadline, bool is_r
         if (tells && (seen & ThreadId::flag) == 0 && !take(seen, seen | ThreadId::flag)) continue;
         if (is_over) return false;
         seen |= ThreadId::flag;
-        const WaitSet::Outcome outcome =
-            waiters_.wait(deadline, [&] { return owner_.load(std::memory_order_seq_cst) == seen; });
-        if (outcome != WaitSet::Outcome::woken && take_from_dead(seen, contended)) return true;
+        const bool was_woken = waiters_.wait(deadline, [&] { return owner_.load(std::memory_order_seq_cst) == seen; });
+        if (!was_woken && take_from_dead(seen, contended)) return true;
     }
 }
 

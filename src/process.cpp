@@ -59,7 +59,7 @@ std::vector<Sentinel> wait(std::span<const Sentinel> sentinels, std::optional<Ti
     };
     ProcessRegistry& registry = ProcessRegistry::get();
     std::unique_lock lock(registry.mutex);
-    const os::Deadline deadline = timeout ? deadline_after(*timeout) : os::never;
+    const os::Deadline deadline = deadline_or_never(timeout);
     if (deadline == os::never) {
         registry.ended.wait(lock, collect);
     } else {

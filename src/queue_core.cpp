@@ -65,7 +65,7 @@ auto is_gone(const Arena& arena, std::uint64_t sender) {
 
 os::Deadline deadline_of(const Patience& patience) {
     if (!patience.block) return os::Clock::time_point::min();
-    return patience.timeout ? deadline_after(*patience.timeout) : os::never;
+    return deadline_or_never(patience.timeout);
 }
 
 // Calls `attempt` until it says that it is done; meanwhile looks, then sleeps while `is_hopeless`. False at the deadline,
@@ -81,18 +81,20 @@ bool repeat(WaitSet& waiters, QueueClient::Use& use, const Patience& patience, A
             os::relax_cpu();
         }
     }
+    bool is_done = false;
     bool was_woken = false;
     for (;;) {
         const bool is_last = is_over();
-        if (attempt(true)) return true;
-        if (is_last || deadline <= os::Clock::now()) break;
+        is_done = attempt(true);
+        if (is_done || is_last || deadline <= os::Clock::now()) break;
         use.pause();
-        was_woken = waiters.wait(deadline, is_hopeless) == WaitSet::Outcome::woken || was_woken;
+        was_woken = waiters.wait(deadline, is_hopeless) || was_woken;
         use.resume();
     }
-    // The wake-up was for somebody who takes what there is.
+    // A wake-up is for whoever takes what there is, also if it came before its turn and found nothing then: who was woken
+    // hands it on as long as there is more. Those who never slept need not look who does.
     if (was_woken && !is_hopeless()) waiters.wake(1);
-    return false;
+    return is_done;
 }
 
 }  // namespace
@@ -183,8 +185,6 @@ bool QueueCore::put_message(const OutputBuffer& message, const Patience& patienc
             }
             ring.publish(claim);
             queue.getters.wake(1);
-            // Somebody may have been woken for room that came before this one's turn.
-            if (queue.max_size != 0 && queue.putters.has_waiters() && ring.has_room()) queue.putters.wake(1);
             return true;
         }
     };
@@ -237,8 +237,8 @@ bool QueueCore::get_message(QueueMessage& message, const Patience& patience, std
             slot.counted.store(0, std::memory_order_relaxed);
             ring.free(claim);
             if (queue.max_size != 0) queue.putters.wake(1);
-            // Another item may have been there before somebody who was woken for it looked.
-            if (queue.getters.has_waiters() && ring.has_news()) queue.getters.wake(1);
+            // Others may wait for this very slot, where the ring ends.
+            if (ring.next.load(std::memory_order_relaxed) != 0) queue.getters.wake(1);
             return true;
         }
     };
@@ -315,7 +315,7 @@ bool QueueCore::await_done(std::optional<Timeout> timeout) const {
     const Opened opened = open(object(), state());
     QueueState& queue = opened.queue;
     QueueClient& client = opened.client;
-    const os::Deadline deadline = timeout ? deadline_after(*timeout) : os::never;
+    const os::Deadline deadline = deadline_or_never(timeout);
     const auto is_open = [&] { return queue.unfinished.load(std::memory_order_seq_cst) != 0; };
     while (is_open()) {
         {

@@ -49,10 +49,7 @@ public:
     };
 
     // How this process signs.
-    static std::uint32_t self() noexcept {
-        const Runtime::ProcessRef me = Runtime::get().self_ref();
-        return me.generation << 12 | me.index;
-    }
+    static std::uint32_t self() noexcept { return Runtime::get().self_ref().pack_short(); }
     // The next free slot is this process's to write. `publish` it soon: consumers wait for it.
     Claim claim(std::uint32_t self) noexcept;
     void publish(const Claim& claim) noexcept;
@@ -102,8 +99,7 @@ private:
     static State state_of(std::uint64_t word) noexcept { return static_cast<State>(word >> 32 & 0xff); }
     static std::uint32_t lap_of(std::uint64_t word) noexcept { return static_cast<std::uint32_t>(word >> 40); }
     static bool is_dead(std::uint64_t word) noexcept {
-        const auto owner = static_cast<std::uint32_t>(word);
-        return !Runtime::get().is_alive({owner & 0xfff, owner >> 12});
+        return !Runtime::get().is_alive(Runtime::ProcessRef::unpack_short(static_cast<std::uint32_t>(word)));
     }
 
     std::uint64_t lap(std::uint64_t position) const noexcept { return position >> shift_; }

@@ -8,7 +8,7 @@
 namespace multiproc {
 namespace {
 
-constexpr std::uint32_t process_entries = 4096;
+constexpr std::uint32_t process_entries = 1u << Runtime::ProcessRef::index_bits;
 constexpr std::uint32_t none = UINT32_MAX;
 
 enum class EntryState : std::uint32_t { vacant, starting, alive, leaving };
@@ -130,7 +130,7 @@ bool Runtime::is_alive(ProcessRef process) const noexcept {
     if (process.index >= process_entries) return false;
     const ProcessEntry& entry = tables().processes[process.index];
     const Occupant occupant = Occupant::unpack(entry.occupant.load(std::memory_order_acquire));
-    if ((occupant.generation ^ process.generation) << (32 - generation_bits) != 0 ||
+    if ((occupant.generation ^ process.generation) << (32 - ProcessRef::generation_bits) != 0 ||
         occupant.state != EntryState::alive)
         return false;
     return os::is_still_running(occupant.pid, entry.life.load(std::memory_order_relaxed));

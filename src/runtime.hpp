@@ -28,6 +28,12 @@ public:
         static ProcessRef unpack(std::uint64_t word) noexcept {
             return {static_cast<std::uint32_t>(word), static_cast<std::uint32_t>(word >> 32)};
         }
+        // In 32 bits, for words that must hold more than that; the generation's lowest `generation_bits` tell enough.
+        std::uint32_t pack_short() const noexcept { return generation << index_bits | index; }
+        static ProcessRef unpack_short(std::uint32_t word) noexcept {
+            return {word & ((1u << index_bits) - 1), word >> index_bits};
+        }
+        static constexpr std::uint32_t index_bits = 12, generation_bits = 32 - index_bits;
     };
 
     // This process's runtime; created by the first call in a program. In a copy of the process that the host forked on
@@ -55,8 +61,7 @@ public:
     ProcessRef add_process();
     // Records who lives behind the entry. Called by the process itself.
     void enter(ProcessRef process) noexcept;
-    // Whether the process behind the entry still lives. Of the generation only the lowest `generation_bits` count.
-    static constexpr std::uint32_t generation_bits = 20;
+    // Whether the process behind the entry still lives. Of the generation only the lowest bits count, see `pack_short`.
     bool is_alive(ProcessRef process) const noexcept;
     // The process has ended: its entry, its slots and what it held in the arena are free again.
     void remove_process(ProcessRef process) noexcept;

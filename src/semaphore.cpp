@@ -46,12 +46,11 @@ bool BasicSemaphore::acquire(bool block, std::optional<Timeout> timeout) const {
     SemaphoreState& state = semaphore_in(this->state());
     if (state.take()) return true;
     if (!block) return false;
-    const os::Deadline deadline = timeout ? deadline_after(*timeout) : os::never;
+    const os::Deadline deadline = deadline_or_never(timeout);
     bool was_woken = false;
     while (deadline > os::Clock::now()) {
-        const WaitSet::Outcome outcome =
-            state.waiters.wait(deadline, [&] { return state.value.load(std::memory_order_seq_cst) == 0; });
-        was_woken = was_woken || outcome == WaitSet::Outcome::woken;
+        was_woken =
+            state.waiters.wait(deadline, [&] { return state.value.load(std::memory_order_seq_cst) == 0; }) || was_woken;
         if (state.take()) return true;
     }
     // The permit this thread was woken for went to another; should one have come back since, it is for the next.

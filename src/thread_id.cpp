@@ -10,8 +10,7 @@ std::uint64_t ThreadId::make() {
     static std::atomic<std::uint32_t> threads{0};
     const Runtime::ProcessRef process = Runtime::get().self_ref();
     const std::uint64_t number = threads.fetch_add(1, std::memory_order_relaxed) % 0x7fffffff + 1;
-    static_assert(Runtime::generation_bits == 20);
-    cached_ = {os::current_pid(), number << 32 | std::uint64_t{process.generation & 0xfffff} << 12 | process.index};
+    cached_ = {os::current_pid(), number << 32 | process.pack_short()};
     return cached_.word;
 }
 

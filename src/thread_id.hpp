@@ -18,7 +18,7 @@ public:
     // Whether the process of that thread lives. (Its thread may have ended: a process that loses one has a bug.)
     static bool is_alive(std::uint64_t word) noexcept { return Runtime::get().is_alive(process_of(word)); }
     static Runtime::ProcessRef process_of(std::uint64_t word) noexcept {
-        return {static_cast<std::uint32_t>(word & 0xfff), static_cast<std::uint32_t>(word >> 12 & 0xfffff)};
+        return Runtime::ProcessRef::unpack_short(static_cast<std::uint32_t>(word));
     }
 
     // A bit that no such word has.

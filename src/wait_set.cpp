@@ -86,7 +86,7 @@ bool WaitSet::leave(std::uint32_t slot) noexcept {
     return was_woken;
 }
 
-std::uint32_t WaitSet::wake_some(std::uint32_t count, bool only_living) noexcept {
+void WaitSet::wake_some(std::uint32_t count, bool only_living) noexcept {
     Runtime& runtime = Runtime::get();
     const std::uint64_t here = name();
     std::uint32_t woken = 0;
@@ -110,7 +110,6 @@ std::uint32_t WaitSet::wake_some(std::uint32_t count, bool only_living) noexcept
             ++woken;
         }
     }
-    return woken;
 }
 
 }  // namespace multiproc

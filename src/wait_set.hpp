@@ -28,17 +28,14 @@ class WaitSet {
 public:
     static constexpr auto longest_wait = std::chrono::milliseconds(50);
 
-    enum class Outcome : std::uint8_t { woken, looked, timeout };
-
-    // Waits while `still_waits()`: until woken, until it is time to look again, or until the deadline. Whoever changes the
-    // state does so before it calls `wake`. Throws StartError if too many threads of the program wait.
+    // Waits while `still_waits()`: until woken, until it is time to look again, or until the deadline. Returns whether
+    // somebody has woken this thread. Whoever changes the state does so before it calls `wake`. Throws StartError if too
+    // many threads of the program wait.
     template <class StillWaits>
-    Outcome wait(os::Deadline deadline, StillWaits still_waits) {
+    bool wait(os::Deadline deadline, StillWaits still_waits) {
         const std::uint32_t slot = enter();
-        const bool is_over = !still_waits();
-        if (!is_over) park(slot, deadline);
-        if (leave(slot)) return Outcome::woken;
-        return !is_over && deadline <= os::Clock::now() ? Outcome::timeout : Outcome::looked;
+        if (still_waits()) park(slot, deadline);
+        return leave(slot);
     }
 
     // Marks this thread as waiting, then calls `release`, then waits until woken: whoever wakes somebody after `release`
@@ -51,12 +48,12 @@ public:
         return leave(slot);
     }
 
-    // Wakes so many threads, if there are as many, and returns how many. `only_living`: none whose process has died.
-    std::uint32_t wake(std::uint32_t count, bool only_living = false) noexcept {
+    // Wakes so many threads, if there are as many. `only_living`: none whose process has died.
+    void wake(std::uint32_t count, bool only_living = false) noexcept {
         // The state was changed before by a sequentially consistent operation, and `enter` counts before it is looked at.
-        return waiting_.load(std::memory_order_seq_cst) == 0 ? 0 : wake_some(count, only_living);
+        if (has_waiters()) wake_some(count, only_living);
     }
-    std::uint32_t wake_all() noexcept { return wake(UINT32_MAX); }
+    void wake_all() noexcept { wake(UINT32_MAX); }
     bool has_waiters() const noexcept { return waiting_.load(std::memory_order_seq_cst) != 0; }
 
 private:
@@ -66,7 +63,7 @@ private:
     void park(std::uint32_t slot, os::Deadline deadline) noexcept;
     bool leave(std::uint32_t slot) noexcept;
     bool is_woken(std::uint32_t slot) const noexcept;
-    std::uint32_t wake_some(std::uint32_t count, bool only_living) noexcept;
+    void wake_some(std::uint32_t count, bool only_living) noexcept;
     std::uint64_t name() const noexcept;
 
     std::atomic<std::uint32_t> waiting_;  // threads; more than there are, if some have died

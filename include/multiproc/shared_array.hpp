@@ -35,6 +35,7 @@
 #include <utility>
 
 #include <multiproc/codec.hpp>
+#include <multiproc/detail/elements.hpp>
 #include <multiproc/detail/shared_block.hpp>
 
 namespace multiproc {
@@ -51,22 +52,21 @@ namespace multiproc {
 ///
 /// Source: numpy arrays over Python's `multiprocessing.shared_memory`, without names and without `unlink`.
 template <class T>
-class SharedArray {
+class SharedArray : public detail::Elements<T> {
+    using Base = detail::Elements<T>;
+    using Base::data_, Base::size_;
     static_assert(std::is_same_v<T, std::remove_cv_t<T>>, "multiproc: SharedArray<T>: leave const and volatile out");
     static_assert(detail::codec::bits<T>,
                   "multiproc: the elements of a SharedArray must be values whose bytes mean the same in every process: "
                   "numbers, enums, and structs and std::arrays of these; or opt in with multiproc::bitwise<T>");
 
 public:
-    using value_type = T;
-    using iterator = T*;
-
-    /// No elements.
+    /// No elements. (What can be done with them is in detail/elements.hpp: it is what a std::span has, and a checked `at`.)
     SharedArray() noexcept = default;
 
     /// `size` elements, all of whose bytes are zero. Throws std::length_error if there is no such size,
     /// std::system_error if the system has no memory or descriptor left.
-    explicit SharedArray(std::size_t size) : size_(size) {
+    explicit SharedArray(std::size_t size) : Base(nullptr, size) {
         if (size > SIZE_MAX / sizeof(T))
             throw std::length_error("multiproc: a SharedArray of " + std::to_string(size) + " elements is too large");
         if (size == 0) return;
@@ -82,34 +82,13 @@ public:
 
     SharedArray(const SharedArray&) noexcept = default;
     SharedArray(SharedArray&& other) noexcept
-        : block_(std::move(other.block_)),
-          data_(std::exchange(other.data_, nullptr)),
-          size_(std::exchange(other.size_, 0)) {}
+        : Base(std::exchange(other.data_, nullptr), std::exchange(other.size_, 0)), block_(std::move(other.block_)) {}
     SharedArray& operator=(SharedArray other) noexcept {
         std::swap(block_, other.block_);
         std::swap(data_, other.data_);
         std::swap(size_, other.size_);
         return *this;
     }
-
-    /// The elements. They can be changed through a const array too: it is a handle, as a std::span is.
-    T* data() const noexcept { return data_; }
-    std::size_t size() const noexcept { return size_; }
-    bool empty() const noexcept { return size_ == 0; }
-    T* begin() const noexcept { return data_; }
-    T* end() const noexcept { return data_ + size_; }
-    T& operator[](std::size_t index) const noexcept { return data_[index]; }
-    /// Throws std::out_of_range.
-    T& at(std::size_t index) const {
-        if (index >= size_)
-            throw std::out_of_range("multiproc: SharedArray::at(" + std::to_string(index) + ") of " +
-                                    std::to_string(size_) + " elements");
-        return data_[index];
-    }
-    T& front() const noexcept { return data_[0]; }
-    T& back() const noexcept { return data_[size_ - 1]; }
-    operator std::span<T>() const noexcept { return {data_, size_}; }        // NOLINT(google-explicit-constructor)
-    operator std::span<const T>() const noexcept { return {data_, size_}; }  // NOLINT(google-explicit-constructor)
 
     /// The `count` elements from `first` on, in the same memory. They keep all of it alive. Throws std::out_of_range.
     SharedArray slice(std::size_t first, std::size_t count) const {
@@ -123,11 +102,9 @@ private:
     template <class>
     friend struct detail::codec::Coder;
     SharedArray(detail::BlockRef block, T* data, std::size_t size) noexcept
-        : block_(std::move(block)), data_(data), size_(size) {}
+        : Base(data, size), block_(std::move(block)) {}
 
     detail::BlockRef block_;
-    T* data_ = nullptr;
-    std::size_t size_ = 0;
 };
 
 template <class T>

@@ -37,6 +37,7 @@
 #include <utility>
 
 #include <multiproc/codec.hpp>
+#include <multiproc/detail/elements.hpp>
 #include <multiproc/detail/shared_handle.hpp>
 #include <multiproc/lock.hpp>
 
@@ -91,38 +92,21 @@ private:
     T* data_;
 };
 
-/// `size()` elements, without a lock. Source: Python's `RawArray`.
+/// `size()` elements, without a lock, to be used as a std::span; `at` is checked. Source: Python's `RawArray`.
 template <class T>
-class RawArray : public detail::SharedHandle {
+class RawArray : public detail::SharedHandle, public detail::Elements<T> {
+    using Base = detail::Elements<T>;
+
 public:
-    using value_type = T;
-    using iterator = T*;
     static constexpr detail::ObjectKind kind = detail::ObjectKind::data;
 
     /// `size` elements, all of whose bytes are zero. Throws as RawValue does.
     explicit RawArray(std::size_t size) : RawArray(detail::OfObject{}, detail::make_object(kind, bytes_of(size))) {}
     /// A copy of `values`. Throws as above.
     explicit RawArray(std::span<const T> values) : RawArray(values.size()) {
-        std::copy(values.begin(), values.end(), data_);
+        std::copy(values.begin(), values.end(), this->data_);
     }
     RawArray(std::initializer_list<T> values) : RawArray(std::span<const T>(values.begin(), values.size())) {}
-
-    /// The elements. They can be changed through a const handle too.
-    T* data() const noexcept { return data_; }
-    std::size_t size() const noexcept { return size_; }
-    bool empty() const noexcept { return size_ == 0; }
-    T* begin() const noexcept { return data_; }
-    T* end() const noexcept { return data_ + size_; }
-    T& operator[](std::size_t index) const noexcept { return data_[index]; }
-    /// Throws std::out_of_range.
-    T& at(std::size_t index) const {
-        if (index >= size_)
-            throw std::out_of_range("multiproc: element " + std::to_string(index) + " of a shared array of " +
-                                    std::to_string(size_));
-        return data_[index];
-    }
-    operator std::span<T>() const noexcept { return {data_, size_}; }        // NOLINT(google-explicit-constructor)
-    operator std::span<const T>() const noexcept { return {data_, size_}; }  // NOLINT(google-explicit-constructor)
 
     static constexpr std::size_t state_size() noexcept { return 0; }
 
@@ -130,8 +114,7 @@ protected:
     friend struct detail::HandleAccess;
     RawArray(detail::OfObject, detail::ObjectRef object)
         : SharedHandle(std::move(object)),
-          data_(reinterpret_cast<T*>(state())),
-          size_(detail::size_of(*this->object()) / sizeof(T)) {
+          Base(reinterpret_cast<T*>(state()), detail::size_of(*this->object()) / sizeof(T)) {
         detail::check_shared_element<T>();
     }
 
@@ -141,9 +124,6 @@ private:
             throw std::length_error("multiproc: a shared array of " + std::to_string(size) + " elements is too large");
         return size * sizeof(T);
     }
-
-    T* data_;
-    std::size_t size_;
 };
 
 /// One value with a lock: one of its own (an RLock), or a given Lock or RLock, which others may use too.

@@ -66,8 +66,9 @@ as_root() {
 
 debian_has() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 
-# A package that others merely mention has no candidate.
-debian_offers() { apt-cache policy "$1" 2>/dev/null | grep -q '^  Candidate: [^(]'; }
+# A package that others merely mention has no candidate. All of the output is read: a grep that leaves at the first match
+# may end the other by SIGPIPE, which would count as failure.
+debian_offers() { apt-cache policy "$1" 2>/dev/null | grep '^  Candidate: [^(]' >/dev/null; }
 
 # install_debian PACKAGE...: installs them unless they are there. "a|b" is satisfied by either, and takes the first that
 # the system offers.
