@@ -14,6 +14,7 @@
 /// ```
 #pragma once
 
+#include <multiproc/any.hpp>
 #include <multiproc/async_result.hpp>
 #include <multiproc/barrier.hpp>
 #include <multiproc/codec.hpp>
@@ -26,10 +27,12 @@
 #include <multiproc/freeze_support.hpp>
 #include <multiproc/imap.hpp>
 #include <multiproc/lock.hpp>
+#include <multiproc/manager.hpp>
 #include <multiproc/partial.hpp>
 #include <multiproc/pipe.hpp>
 #include <multiproc/pool.hpp>
 #include <multiproc/process.hpp>
+#include <multiproc/proxy.hpp>
 #include <multiproc/queue.hpp>
 #include <multiproc/remote_error.hpp>
 #include <multiproc/semaphore.hpp>

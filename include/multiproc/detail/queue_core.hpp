@@ -48,6 +48,12 @@ public:
     static constexpr std::size_t most_inline = 1128;
 
     InputBuffer input() const noexcept { return InputBuffer({data_, size_}); }
+    /// A message that came another way.
+    void set(std::unique_ptr<std::byte[]> bytes, std::size_t size) noexcept {
+        large_ = std::move(bytes);
+        data_ = large_.get();
+        size_ = size;
+    }
 
 private:
     friend class QueueCore;

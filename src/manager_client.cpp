@@ -1,0 +1,142 @@
+#include "manager_client.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <string>
+#include <vector>
+
+#include <multiproc/errors.hpp>
+
+#include "error_transport.hpp"
+#include "shared_object.hpp"
+
+namespace multiproc {
+namespace {
+
+[[noreturn]] void throw_gone() {
+    throw ClosedError(
+        "multiproc: the manager of this object was shut down, or its server process has ended; what it held is gone");
+}
+
+// This thread's with one server.
+class Session {
+public:
+    explicit Session(const ManagerAddress& manager) : manager_(manager), pid_(os::current_pid()) {
+        detail::PipeEnd servers = detail::PipeEnd::make();
+        peer_ = servers.name();
+        greet(servers);
+    }
+    bool is_for(const ManagerAddress& manager) const noexcept { return manager_.accepting == manager.accepting; }
+    // A copy of the process, made by fork, has the original's sessions, which are not its own.
+    bool is_ours() const noexcept { return pid_ == os::current_pid(); }
+    bool is_over() const { return detail::is_end_gone(peer_) || !is_server_alive(); }
+
+    void exchange(const OutputBuffer& call, detail::QueueMessage& answer) const {
+        calls_.put(call);
+        while (!answers_.get(answer, look_interval, peer_))
+            if (is_over() && !answers_.get(answer, std::chrono::nanoseconds(0), peer_)) throw_gone();
+    }
+
+private:
+    bool is_server_alive() const noexcept {
+        return Runtime::get().is_alive(Runtime::ProcessRef::unpack(manager_.server));
+    }
+    void greet(const detail::PipeEnd& servers) const;
+
+    ManagerAddress manager_;
+    std::uint32_t pid_;
+    ManagerLane calls_, answers_;
+    detail::PipeEnd end_ = detail::PipeEnd::make();  // the server is told when it is gone
+    std::uint64_t peer_ = 0;
+};
+
+// The server's end goes to the server with the greeting, and is nobody's here.
+void Session::greet(const detail::PipeEnd& servers) const {
+    detail::ObjectRef accepting;
+    try {
+        accepting = ObjectRegistry::get().require(Arena::Ref::unpack(manager_.accepting));
+    } catch (const CodecError&) { throw_gone(); }
+    if (!is_server_alive()) throw_gone();
+    detail::QueueWriter greeting;
+    encode(greeting, Knock::greeting, calls_, answers_, servers, end_.name(), Runtime::get().self_ref().pack());
+    detail::HandleAccess::make<ManagerLane>(std::move(accepting)).put(greeting);
+}
+
+thread_local bool are_sessions_gone = false;  // has no destructor: can be asked while the thread ends
+
+struct ThreadSessions {
+    std::vector<std::unique_ptr<Session>> all;
+    ~ThreadSessions() { are_sessions_gone = true; }
+};
+thread_local ThreadSessions this_thread;
+
+Session& session_with(const ManagerAddress& manager) {
+    std::vector<std::unique_ptr<Session>>& all = this_thread.all;
+    for (const auto& session : all)
+        if (session->is_for(manager) && session->is_ours()) return *session;
+    std::erase_if(all, [](const auto& session) { return !session->is_ours() || session->is_over(); });
+    return *all.emplace_back(std::make_unique<Session>(manager));
+}
+
+class LocalTarget final : public detail::ProxyTarget {
+public:
+    explicit LocalTarget(detail::ObjectRef object) noexcept : object_(std::move(object)) {}
+
+    std::uint64_t id() const noexcept override { return object_->ref().pack(); }
+    void exchange(const OutputBuffer& call, detail::QueueMessage& answer) const override {
+        exchange_with(reinterpret_cast<const ManagedObject*>(detail::state_of(*object_))->manager, call, answer);
+    }
+    void encode(OutputBuffer& out) const override { detail::encode_object(out, object_); }
+
+private:
+    detail::ObjectRef object_;
+};
+
+}  // namespace
+
+void exchange_with(const ManagerAddress& manager, const OutputBuffer& call, detail::QueueMessage& answer) {
+    if (are_sessions_gone) return Session(manager).exchange(call, answer);
+    Session& session = session_with(manager);
+    try {
+        session.exchange(call, answer);
+    } catch (...) {
+        // The answer may come yet, and must not be taken for the next call's.
+        std::erase_if(this_thread.all, [&](const auto& known) { return known.get() == &session; });
+        throw;
+    }
+}
+
+std::shared_ptr<const detail::ProxyTarget> make_target(detail::ObjectRef object) {
+    return std::make_shared<LocalTarget>(std::move(object));
+}
+
+InputBuffer result_of(const detail::QueueMessage& answer) {
+    InputBuffer in = answer.input();
+    if (decode<Answer>(in) == Answer::error) std::rethrow_exception(decode_exception(in));
+    return in;
+}
+
+namespace detail {
+
+ProxyTarget::~ProxyTarget() = default;
+
+ProxyCall::ProxyCall(const ProxyTarget& target, std::uint32_t method) : target_(target) {
+    encode(call_, target.id(), method);
+}
+
+InputBuffer& ProxyCall::perform() {
+    target_.exchange(call_, answer_);
+    result_ = result_of(answer_);
+    return result_;
+}
+
+std::shared_ptr<const ProxyTarget> decode_target(InputBuffer& in, const std::type_info& type) {
+    ObjectRef object = decode_object(in, ObjectKind::managed, sizeof(ManagedObject));
+    if (reinterpret_cast<const ManagedObject*>(state_of(*object))->type != type_hash(type)) {
+        throw CodecError("multiproc: a message names a managed object that is no " + os::demangle(type.name()));
+    }
+    return make_target(std::move(object));
+}
+
+}  // namespace detail
+}  // namespace multiproc

@@ -1,0 +1,22 @@
+// Calls to a manager's server, from any thread of any process.
+#pragma once
+
+#include <memory>
+
+#include <multiproc/proxy.hpp>
+
+#include "manager_protocol.hpp"
+
+namespace multiproc {
+
+// Sends a call over this thread's session with the server, which is opened at the first one, and waits for the answer.
+// Throws ClosedError if the server is gone.
+void exchange_with(const ManagerAddress& manager, const OutputBuffer& call, detail::QueueMessage& answer);
+
+// A proxy's target, by the object that stands for it in the arena.
+std::shared_ptr<const detail::ProxyTarget> make_target(detail::ObjectRef object);
+
+// The result of a call behind its first byte. Throws the error that the answer is.
+InputBuffer result_of(const detail::QueueMessage& answer);
+
+}  // namespace multiproc

@@ -1,0 +1,259 @@
+#include "manager_server.hpp"
+
+#include <algorithm>
+#include <csignal>
+#include <exception>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include <multiproc/detail/monitor.hpp>
+#include <multiproc/errors.hpp>
+
+#include "deadline.hpp"
+#include "error_transport.hpp"
+#include "local_run.hpp"
+#include "manager_client.hpp"
+#include "per_process.hpp"
+#include "shared_object.hpp"
+#include "task_ref.hpp"
+
+namespace multiproc {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// At least so long from one look for objects that nobody uses to the next; and at most a twentieth of the time.
+constexpr auto collection_interval = std::chrono::milliseconds(100);
+
+struct ServerOfProcess {
+    std::atomic<ManagerServer*> server{nullptr};
+};
+// In a copy of the process, made by fork, there is none.
+std::atomic<ManagerServer*>& server_of_process() { return of_this_process<ServerOfProcess>().server; }
+
+[[noreturn]] void throw_no_server() {
+    throw std::logic_error("multiproc: this can be done in a manager's server only");
+}
+
+thread_local const ManagerServer::Client* client_of_thread = nullptr;
+
+}  // namespace
+
+ManagerServer::ManagerServer(ManagerLane accepting)
+    : accepting_(std::move(accepting)),
+      address_{detail::HandleAccess::object(accepting_)->ref().pack(), Runtime::get().self_ref().pack()} {
+    server_of_process().store(this);
+}
+
+ManagerServer& ManagerServer::get() {
+    ManagerServer* const server = server_of_process().load();
+    if (server == nullptr) throw_no_server();
+    return *server;
+}
+
+const ManagerServer::Client& ManagerServer::current_client() {
+    if (client_of_thread == nullptr)
+        throw std::logic_error("multiproc: this can be done in a call to a manager's server only");
+    return *client_of_thread;
+}
+
+void ManagerServer::run() {
+    while (!is_stopping_.load(std::memory_order_relaxed)) {
+        detail::QueueMessage message;
+        if (accepting_.get(message, collection_interval)) {
+            try {
+                accept(message);
+            } catch (const std::exception&) {}  // its end of the pipe is gone with it, which tells the client
+        }
+        if (Clock::now() >= next_collection_) collect();
+    }
+    std::unordered_map<std::uint64_t, ObjectPtr> objects;
+    {
+        const std::unique_lock lock(mutex_);
+        holdable_.clear();
+        objects.swap(objects_);
+    }
+}
+
+void ManagerServer::accept(const detail::QueueMessage& message) {
+    InputBuffer in = message.input();
+    if (decode<Knock>(in) == Knock::stop) return is_stopping_.store(true);
+    auto [calls, answers, end, peer, process] =
+        decode_all<ManagerLane, ManagerLane, detail::PipeEnd, std::uint64_t, std::uint64_t>(in);
+    auto client = std::make_unique<Client>(Client{++clients_, std::move(calls), std::move(answers), std::move(end),
+                                                  peer, Runtime::ProcessRef::unpack(process)});
+    std::thread([this, mine = std::move(client)] { serve(*mine); }).detach();
+}
+
+bool ManagerServer::is_wanted(const Client& client) const {
+    return !is_stopping_.load(std::memory_order_relaxed) && !detail::is_end_gone(client.peer) &&
+           Runtime::get().is_alive(client.process);
+}
+
+void ManagerServer::serve(const Client& client) {
+    client_of_thread = &client;
+    for (;;) {
+        detail::QueueMessage call;
+        if (!client.calls.get(call, look_interval, client.peer)) {
+            if (is_wanted(client)) continue;
+            // What it had called before its end is done all the same.
+            if (is_stopping_ || !client.calls.get(call, std::chrono::nanoseconds(0), client.peer)) break;
+        }
+        try {
+            detail::QueueWriter out;
+            answer(call, out);
+            client.answers.put(out);
+        } catch (const std::exception&) {
+            // The answer cannot be sent, for want of memory or because of what it refers to.
+            detail::QueueWriter out;
+            encode(out, Answer::error);
+            encode_current_exception(out, os::current_pid(), "a call to a manager");
+            client.answers.put(out);
+        }
+    }
+    client_of_thread = nullptr;
+    forget_client(client);
+}
+
+void ManagerServer::answer(const detail::QueueMessage& call, OutputBuffer& out) {
+    InputBuffer in = call.input();
+    const auto id = decode<std::uint64_t>(in);
+    if (id == 0) return run_task(in, out);
+    encode(out, Answer::result);
+    call_method(id, in, out);
+}
+
+void ManagerServer::call_method(std::uint64_t id, InputBuffer& in, OutputBuffer& out) {
+    const ObjectPtr object = find_object(id);
+    const auto wanted = decode<std::uint32_t>(in);
+    const detail::ServedClass& type = *object->type;
+    const auto* const end = type.methods + type.method_count;
+    const auto* const method = std::find_if(type.methods, end, [&](const auto& known) { return known.id == wanted; });
+    const std::string class_name = os::demangle(type.type().name());
+    if (method == end) throw CodecError("multiproc: a call names a method that " + class_name + " does not have");
+    try {
+        method->call(object->object, method->is_exclusive ? &object->mutex : nullptr, in, out);
+    } catch (...) {
+        out.truncate(0);
+        out.take_attachments();
+        encode(out, Answer::error);
+        encode_current_exception(out, os::current_pid(), class_name + "::" + method->name);
+    }
+}
+
+void ManagerServer::run_task(InputBuffer& in, OutputBuffer& out) {
+    decode<std::uint32_t>(in);
+    const auto place = decode<TaskPlace>(in);
+    const auto modules = decode<std::string>(in);
+    const auto fields = static_cast<std::size_t>(decode<std::uint64_t>(in));
+    const std::byte* const callable = in.take(fields);
+    const std::size_t rest = in.remaining();
+    const ResolvedTask task = resolve(place, modules);
+    LocalRun run;
+    const std::vector<LocalRun::Item> items =
+        run.run({task.descriptor, task.function}, task.name(), {callable, fields}, {in.take(rest), rest}, 1);
+    const LocalRun::Item& item = items.front();
+    encode(out, item.is_error ? Answer::error : Answer::result);
+    for (const detail::Attachment& attachment : item.blocks) out.attach(attachment);
+    out.write(item.bytes.data(), item.bytes.size());
+}
+
+detail::ObjectRef ManagerServer::add(const detail::ServedClass& type, void* object) {
+    ObjectPtr entry;
+    try {
+        entry = std::make_shared<Object>(type, object);
+    } catch (...) {
+        type.destroy(object);
+        throw;
+    }
+    detail::ObjectRef token = detail::make_object(detail::ObjectKind::managed, sizeof(ManagedObject));
+    *reinterpret_cast<ManagedObject*>(detail::state_of(*token)) = {address_, type_hash(type.type())};
+    const std::uint64_t id = token->ref().pack();
+    const std::unique_lock lock(mutex_);
+    if (type.client_gone != nullptr) holdable_.emplace(id, entry);
+    objects_.emplace(id, std::move(entry));
+    return token;
+}
+
+ManagerServer::ObjectPtr ManagerServer::find_object(std::uint64_t id) const {
+    const std::shared_lock lock(mutex_);
+    const auto found = objects_.find(id);
+    if (found == objects_.end()) throw ClosedError("multiproc: this manager has no such object any more");
+    return found->second;
+}
+
+void* ManagerServer::find(std::uint64_t id) const { return find_object(id)->object; }
+
+void ManagerServer::forget_client(const Client& client) {
+    std::vector<ObjectPtr> all;
+    {
+        const std::shared_lock lock(mutex_);
+        for (const auto& [id, object] : holdable_) all.push_back(object);
+    }
+    for (const ObjectPtr& object : all) object->type->client_gone(object->object, client.number);
+}
+
+// What an object holds goes with it: proxies of others, which are looked at once more then.
+void ManagerServer::collect() {
+    const Clock::time_point begin = Clock::now();
+    const Arena& arena = Runtime::get().arena();
+    for (;;) {
+        std::vector<ObjectPtr> unused;
+        {
+            const std::unique_lock lock(mutex_);
+            std::erase_if(objects_, [&](const auto& entry) {
+                if (arena.exists(Arena::Ref::unpack(entry.first))) return false;
+                unused.push_back(entry.second);
+                holdable_.erase(entry.first);
+                return true;
+            });
+        }
+        if (unused.empty()) break;
+    }
+    const Clock::time_point end = Clock::now();
+    next_collection_ = end + std::max<Clock::duration>(collection_interval, (end - begin) * 20);
+}
+
+void run_manager_server(ManagerLane accepting, Connection<int, std::uint64_t> owner) {
+    std::signal(SIGINT, SIG_IGN);                             // Ctrl+C is the owner's to decide on
+    auto& server = *new ManagerServer(std::move(accepting));  // for good: threads may use it until the process ends
+    owner.send(Runtime::get().self_ref().pack());
+    owner.close();
+    server.run();
+}
+
+namespace detail {
+
+std::uint64_t current_client() { return ManagerServer::current_client().number; }
+
+Monitor::Deadline Monitor::deadline_of(bool block, const WireTimeout& timeout) noexcept {
+    if (!block) return Deadline::min();
+    return timeout ? multiproc::deadline_after(std::chrono::nanoseconds(*timeout)) : os::never;
+}
+
+void Monitor::require_client() {
+    if (!ManagerServer::get().is_wanted(ManagerServer::current_client()))
+        throw ClosedError("multiproc: the manager was shut down while a call waited, or its client has ended");
+}
+
+bool Monitor::wait_a_little(Lock& lock, Deadline deadline) const {
+    require_client();
+    const Clock::time_point now = Clock::now();
+    if (deadline <= now) return false;
+    changed_.wait_until(lock, std::min<Deadline>(deadline, now + WaitSet::longest_wait));
+    return true;
+}
+
+std::shared_ptr<const ProxyTarget> serve_object(const ServedClass& type, void* object) {
+    ManagerServer* const server = server_of_process().load();
+    if (server != nullptr) return make_target(server->add(type, object));
+    type.destroy(object);
+    throw_no_server();
+}
+
+void* served_object(const ProxyTarget& target) { return ManagerServer::get().find(target.id()); }
+
+}  // namespace detail
+}  // namespace multiproc
