@@ -94,7 +94,7 @@ inline constexpr auto methods<detail::ServedQueue<T>> = [] {
 template <class T>
 class QueueProxy final : public Proxy<detail::ServedQueue<T>> {
     using Base = Proxy<detail::ServedQueue<T>>;
-    using Object = detail::ServedQueue<T>;
+    using Served = detail::ServedQueue<T>;
 
 public:
     void put(const T& item, bool block = true, std::optional<Timeout> timeout = std::nullopt) const {
@@ -113,25 +113,25 @@ public:
     std::optional<T> try_get() const { return take(false, {}); }
     std::optional<T> try_get_for(Timeout timeout) const { return take(true, timeout); }
 
-    std::size_t qsize() const { return static_cast<std::size_t>(this->template call<&Object::size>()); }
+    std::size_t qsize() const { return static_cast<std::size_t>(this->template call<&Served::size>()); }
     bool empty() const { return qsize() == 0; }
     bool full() const {
-        const std::int64_t limit = this->template call<&Object::max_size>();
+        const std::int64_t limit = this->template call<&Served::max_size>();
         return limit > 0 && qsize() >= static_cast<std::uint64_t>(limit);
     }
 
-    void task_done() const { this->template call<&Object::task_done>(); }
-    void join() const { this->template call<&Object::join>(detail::WireTimeout()); }
-    bool join_for(Timeout timeout) const { return this->template call<&Object::join>(detail::to_wire(timeout)); }
+    void task_done() const { this->template call<&Served::task_done>(); }
+    void join() const { this->template call<&Served::join>(detail::WireTimeout()); }
+    bool join_for(Timeout timeout) const { return this->template call<&Served::join>(detail::to_wire(timeout)); }
 
 private:
     friend struct detail::ProxyAccess;
     using Base::Base;
     bool send(const T& item, bool block, std::optional<Timeout> timeout) const {
-        return this->template call<&Object::put>(item, block, detail::to_wire(timeout));
+        return this->template call<&Served::put>(item, block, detail::to_wire(timeout));
     }
     std::optional<T> take(bool block, std::optional<Timeout> timeout) const {
-        return this->template call<&Object::get>(block, detail::to_wire(timeout));
+        return this->template call<&Served::get>(block, detail::to_wire(timeout));
     }
 };
 
