@@ -42,6 +42,8 @@ public:
     std::string read_line(std::chrono::milliseconds patience = std::chrono::seconds(60));
     // Kills it alone, and not what it started.
     void kill();
+    // Does what Ctrl+C in its terminal does: tells it and what it started.
+    void interrupt();
     // Waits for its end and for that of its streams.
     ProgramResult finish(std::chrono::milliseconds patience = std::chrono::seconds(60));
 
@@ -79,6 +81,7 @@ void close_stream(std::intptr_t stream);
 // Waits at most `patience`; fills `status` and lets go of the process when it has ended.
 bool wait_program(std::intptr_t process, std::chrono::milliseconds patience, ExitStatus& status);
 void kill_program(std::intptr_t process);
+void interrupt_program_and_family(std::uint32_t pid);
 void kill_program_and_family(std::intptr_t process);
 
 }  // namespace multiproc::test
