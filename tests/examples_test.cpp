@@ -92,7 +92,7 @@ TEST_F(Examples, InterruptPrintsItsResultIfNobodyInterrupts) {
 
 TEST_F(Examples, CtrlCEndsThePoolAndLeavesNoWorker) {
     const std::vector<std::uint32_t> before = mp::test::descendants();
-    mp::test::Program program(path_of("interrupt"), {.args = {"1000"}});
+    mp::test::Program program(path_of("interrupt"), {.args = {"1000"}, .has_own_console = true});
     EXPECT_EQ(program.read_line(), "working; Ctrl+C ends it");
     std::vector<std::uint32_t> started = mp::test::descendants();
     std::erase_if(started, [&](std::uint32_t pid) { return std::ranges::count(before, pid) != 0; });

@@ -17,6 +17,7 @@ namespace multiproc::test {
 struct ProgramOptions {
     std::vector<std::string> args = {};
     std::vector<std::string> env = {};  // "NAME=value", on top of this process's own
+    bool has_own_console = false;       // so that `interrupt` reaches it; POSIX does without
 };
 
 struct ProgramResult {
@@ -42,7 +43,7 @@ public:
     std::string read_line(std::chrono::milliseconds patience = std::chrono::seconds(60));
     // Kills it alone, and not what it started.
     void kill();
-    // Does what Ctrl+C in its terminal does: tells it and what it started.
+    // What Ctrl+C in its terminal does: reaches it and what it started. It must have its own console.
     void interrupt();
     // Waits for its end and for that of its streams.
     ProgramResult finish(std::chrono::milliseconds patience = std::chrono::seconds(60));
