@@ -51,8 +51,8 @@ int main(int argc, char** argv) {
     pool.start();
     const auto result = pool.map_async(mp::partial(task, work), std::views::iota(0, 100));
     std::cout << "working; Ctrl+C ends it" << std::endl;
-    while (!result.wait_for(std::chrono::milliseconds(50))) {
-        if (!is_interrupted) continue;
+    while (!is_interrupted && !result.wait_for(std::chrono::milliseconds(50))) {}
+    if (is_interrupted) {
         pool.terminate();  // whatever the workers are doing
         pool.join();
         std::cout << "interrupted\n";
