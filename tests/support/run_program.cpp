@@ -49,6 +49,7 @@ std::string Program::read_line(std::chrono::milliseconds patience) {
 }
 
 void Program::kill() { kill_program(process_); }
+void Program::interrupt() { interrupt_program_and_family(pid_); }
 
 ProgramResult Program::finish(std::chrono::milliseconds patience) {
     ProgramResult result;

@@ -17,6 +17,7 @@ namespace multiproc::test {
 struct ProgramOptions {
     std::vector<std::string> args = {};
     std::vector<std::string> env = {};  // "NAME=value", on top of this process's own
+    bool has_own_console = false;       // so that `interrupt` reaches it; POSIX does without
 };
 
 struct ProgramResult {
@@ -42,6 +43,8 @@ public:
     std::string read_line(std::chrono::milliseconds patience = std::chrono::seconds(60));
     // Kills it alone, and not what it started.
     void kill();
+    // What Ctrl+C in its terminal does: reaches it and what it started. It must have its own console.
+    void interrupt();
     // Waits for its end and for that of its streams.
     ProgramResult finish(std::chrono::milliseconds patience = std::chrono::seconds(60));
 
@@ -79,6 +82,7 @@ void close_stream(std::intptr_t stream);
 // Waits at most `patience`; fills `status` and lets go of the process when it has ended.
 bool wait_program(std::intptr_t process, std::chrono::milliseconds patience, ExitStatus& status);
 void kill_program(std::intptr_t process);
+void interrupt_program_and_family(std::uint32_t pid);
 void kill_program_and_family(std::intptr_t process);
 
 }  // namespace multiproc::test

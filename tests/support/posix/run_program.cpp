@@ -94,6 +94,7 @@ bool wait_program(std::intptr_t process, std::chrono::milliseconds patience, Exi
 }
 
 void kill_program(std::intptr_t process) { ::kill(static_cast<pid_t>(process), SIGKILL); }
+void interrupt_program_and_family(std::uint32_t pid) { ::kill(-static_cast<pid_t>(pid), SIGINT); }
 void kill_program_and_family(std::intptr_t process) { ::kill(-static_cast<pid_t>(process), SIGKILL); }
 
 }  // namespace multiproc::test

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cwctype>
 #include <map>
+#include <stdexcept>
 #include <system_error>
 
 namespace multiproc::test {
@@ -68,8 +69,10 @@ StartedProgram start_program(const std::string& path, const ProgramOptions& opti
     startup.hStdOutput = child_out;
     startup.hStdError = child_err;
     PROCESS_INFORMATION process{};
+    // That makes a console, and only its window is left out.
+    const DWORD console = options.has_own_console ? CREATE_NO_WINDOW : 0;
     const BOOL started = CreateProcessW(wide(path).c_str(), command.data(), nullptr, nullptr, TRUE,
-                                        CREATE_UNICODE_ENVIRONMENT, env.data(), nullptr, &startup, &process);
+                                        CREATE_UNICODE_ENVIRONMENT | console, env.data(), nullptr, &startup, &process);
     const DWORD error = GetLastError();
     CloseHandle(in);
     CloseHandle(child_out);
@@ -102,6 +105,11 @@ bool wait_program(std::intptr_t process, std::chrono::milliseconds patience, Exi
 }
 
 void kill_program(std::intptr_t process) { TerminateProcess(handle_of(process), 1); }
+void interrupt_program_and_family(std::uint32_t pid) {
+    const ProgramResult result = run_program(program_path("ctrl_c_win32"), {.args = {std::to_string(pid)}});
+    if (result.status != ExitStatus::exited(0))
+        throw std::runtime_error("ctrl_c_win32 ended with " + to_string(result.status));
+}
 // What it started ends with it: that is what the library promises.
 void kill_program_and_family(std::intptr_t process) { kill_program(process); }
 
