@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <set>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -71,6 +72,25 @@ TEST_F(Examples, ProcessesAreMadeFromFunctionsAndClassesAndJoinedWithALimit) {
 TEST_F(Examples, QueuesConnectAProducerAndItsConsumers) {
     // for word, length in sorted(lengths.get() for _ in text): print(word, length)
     EXPECT_EQ(output_of("queue"), "and 3\nconsumers 9\none 3\nproducer 8\nthree 5\n");
+}
+
+TEST_F(Examples, AManagersDictCollectsWhatFiveProcessesReturn) {
+    std::istringstream lines(output_of("return_dict"));
+    std::set<std::string> said;
+    std::string line;
+    for (int i = 0; i < 5 && std::getline(lines, line); ++i) said.insert(line);
+    // print(str(procnum) + ' represent!')
+    EXPECT_EQ(said,
+              (std::set<std::string>{"0 represent!", "1 represent!", "2 represent!", "3 represent!", "4 represent!"}));
+    ASSERT_TRUE(std::getline(lines, line));
+    EXPECT_EQ(line, "[0, 1, 2, 3, 4]");  // print(sorted(return_dict.values()))
+    EXPECT_FALSE(std::getline(lines, line));
+}
+
+TEST_F(Examples, AManagersDictAndListAreChangedByAnotherProcess) {
+    EXPECT_EQ(output_of("shared_state"),
+              "{1: '1', '2': 2, 0.25: None}\n"      // print(d)
+              "[9, 8, 7, 6, 5, 4, 3, 2, 1, 0]\n");  // print(l)
 }
 
 TEST_F(Examples, ValuesAndArraysAreSharedAndLocked) {
