@@ -47,15 +47,18 @@ public:
 
     static constexpr std::size_t most_inline = 1128;
 
-    InputBuffer input() const noexcept { return InputBuffer({data_, size_}); }
+    InputBuffer input() const noexcept { return InputBuffer({data_, size_}, blocks_); }
 
 private:
     friend class QueueCore;
+    void take_in_blocks();
+
     const std::byte* data_ = small_;
     std::size_t size_ = 0;
     std::uint64_t parcel_ = 0;
     std::byte small_[most_inline + 32];
     std::unique_ptr<std::byte[]> large_;
+    std::vector<Attachment> blocks_;  // of shared memory, that it refers to or is in
 };
 
 /// What all queues are. All functions are thread-safe.

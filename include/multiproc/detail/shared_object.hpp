@@ -24,6 +24,7 @@ enum class ObjectKind : std::uint8_t {
     queue_ring,
     parcel,
     pipe_end,
+    stored_block,
 };
 
 class SharedObject;
