@@ -249,6 +249,7 @@ public:
 
     RawHandle handle() override { return outside_.raw(); }
     std::uint64_t keep(std::uint64_t name, std::uint64_t content, RawHandle handle) override {
+        if (handle == no_handle) fail("multiproc: keeping a handle that is none", EBADF);
         ask({Wish::keep, 0, name, content}, handle);
         return 0;
     }
