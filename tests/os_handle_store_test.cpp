@@ -2,8 +2,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <set>
 #include <system_error>
+#include <utility>
 
 #include <gtest/gtest.h>
 
@@ -13,8 +13,6 @@ namespace {
 
 using namespace multiproc::os;
 
-std::set<std::uint64_t> wanted;
-bool is_wanted(std::uint64_t name) noexcept { return wanted.contains(name); }
 bool is_any_wanted(std::uint64_t) noexcept { return true; }
 
 class OsHandleStore : public testing::Test {
@@ -37,7 +35,8 @@ char value_in(Handle handle) {
 TEST_F(OsHandleStore, gives_anybody_what_anybody_has_left_there) {
     std::uint64_t name = 0;
     for (HandleStore* giver : {first.get(), other.get()}) {
-        const std::uint64_t place = giver->keep(++name, name, segment_with('a').handle());
+        ++name;
+        const std::uint64_t place = giver->keep(name, name, segment_with('a').handle());
         for (HandleStore* taker : {first.get(), other.get()}) {
             EXPECT_EQ(value_in(taker->fetch(name, place)), 'a');
             EXPECT_EQ(value_in(taker->fetch(name, place)), 'a') << "as often as it is asked for";
