@@ -77,6 +77,8 @@ public:
 
     // Whether there is such an object, without holding it.
     bool exists(Ref ref) const noexcept { return find(ref) != nullptr; }
+    // The same, also as long as it is being freed, which may come to nothing.
+    bool may_exist(Ref ref) const noexcept { return find(ref, true) != nullptr; }
 
     // Of an object that is held.
     std::byte* payload(Ref ref) const noexcept;

@@ -174,6 +174,36 @@ public:
     Handle receive(std::uint64_t token) { return std::move(receive(token, 1).front()); }
 };
 
+// ---- handle_store.cpp: leaving a handle for whoever comes for it ----------------------------------------------------
+
+// Handles that outlive the processes that send them. They are kept in the first process of a program, whose end is that
+// of all the others, so nothing needs to be done after a death but what `drop` does. Nothing is set up before it is
+// needed, but for one handle that every child inherits. Thread-safe.
+class HandleStore {
+public:
+    virtual ~HandleStore() = default;
+
+    // For the first process of a program. `is_wanted` tells whether a name is in use still, in case that `drop` could
+    // not be called; from any thread, and it must not call the store.
+    using IsWanted = bool (*)(std::uint64_t name) noexcept;
+    static std::unique_ptr<HandleStore> create(IsWanted is_wanted);
+    // What a child needs for `adopt`. To be called for each child: from the first call on other processes are served.
+    // Throws std::system_error.
+    virtual RawHandle handle() = 0;
+    static std::unique_ptr<HandleStore> adopt(Handle handle);
+
+    // Leaves a copy of `handle` under a name that no other one has had. `content` is the same for handles of the same
+    // thing only: the store need not keep more than one of these. Returns where it is, which is needed besides. It is
+    // there when this returns, so this process may end. Throws std::system_error: also when the first process can have no
+    // more handles, or has closed what it is asked by.
+    virtual std::uint64_t keep(std::uint64_t name, std::uint64_t content, RawHandle handle) = 0;
+    // A copy of what is kept there. Throws std::system_error, also if that is nothing.
+    virtual Handle fetch(std::uint64_t name, std::uint64_t place) = 0;
+    // It is needed no more. `place` is 0 if that is not known, as after a death: then it may have been kept or not, and
+    // on Windows stays where it is. Never waits long.
+    virtual void drop(std::uint64_t name, std::uint64_t place) noexcept = 0;
+};
+
 // ---- launch.cpp, exit_watch.cpp (and on POSIX fork_server.cpp): starting a process and learning of its end ---------
 
 // What a child has in its hands after `take_bootstrap`.

@@ -99,20 +99,6 @@ bool repeat(WaitSet& waiters, QueueClient::Use& use, const Patience& patience, A
 
 }  // namespace
 
-void QueueWriter::grow(std::size_t more) {
-    const std::size_t used = size(), capacity = 2 * used + more;
-    std::unique_ptr<std::byte[]> block(new std::byte[capacity]);
-    std::memcpy(block.get(), begin_, used);
-    large_ = std::move(block);
-    begin_ = large_.get();
-    cursor_ = begin_ + used;
-    limit_ = begin_ + capacity;
-}
-
-QueueMessage::~QueueMessage() {
-    if (parcel_ != 0) Runtime::get().arena().release(Arena::Ref::unpack(parcel_));
-}
-
 std::size_t QueueCore::state_size() noexcept { return sizeof(QueueState); }
 
 ObjectRef QueueCore::make(std::int64_t max_size, std::size_t inline_bytes) {
@@ -219,7 +205,7 @@ bool QueueCore::get_message(QueueMessage& message, const Patience& patience, std
                 const Arena::Ref ref = Arena::Ref::unpack(name);
                 auto& parcel = *reinterpret_cast<Parcel*>(arena.payload(ref));
                 message.data_ = parcel.bytes();
-                message.size_ = static_cast<std::size_t>(parcel.size);
+                message.size_ = parcel.size_here();
                 if (arena.hold(ref)) {
                     message.parcel_ = name;
                 } else {  // no room to note that: the bytes are copied, and what they refer to may be gone then
@@ -242,8 +228,10 @@ bool QueueCore::get_message(QueueMessage& message, const Patience& patience, std
             return true;
         }
     };
-    return repeat(
+    const bool has_come = repeat(
         queue.getters, use, patience, attempt, [&] { return client.has_no_news(); }, is_gone(arena, sender));
+    if (has_come && message.parcel_ != 0) message.take_in_blocks();
+    return has_come;
 }
 
 bool QueueCore::await_message(const Patience& patience, std::uint64_t sender) const {

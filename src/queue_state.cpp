@@ -1,13 +1,8 @@
 #include "queue_state.hpp"
 
-#include <cstring>
-#include <utility>
-
 #include <multiproc/detail/shared_object.hpp>
-#include <multiproc/errors.hpp>
 
 #include "runtime.hpp"
-#include "shared_object.hpp"
 
 namespace multiproc::detail {
 namespace {
@@ -18,9 +13,13 @@ constexpr auto queue_kind = static_cast<Arena::Kind>(ObjectKind::queue);
 
 void clear_parcel(Arena& arena, std::byte* payload) noexcept {
     auto& parcel = *reinterpret_cast<Parcel*>(payload);
-    for (std::uint32_t i = 0; i < parcel.references; ++i)
-        if (parcel.reference(i)->is_counted.exchange(0) != 0)
-            arena.count_down(Arena::Ref::unpack(parcel.reference(i)->ref));
+    for (std::uint32_t i = 0; i < parcel.references; ++i) {
+        Parcel::Reference& reference = *parcel.reference(i);
+        const Arena::Ref ref = Arena::Ref::unpack(reference.ref);
+        // What is the parcel's own can be let go of twice, as after a death; so that comes before it is noted.
+        if (reference.hold.load() == Parcel::owns) arena.release_owned(ref);
+        if (reference.hold.exchange(Parcel::none) == Parcel::counts) arena.count_down(ref);
+    }
 }
 void clear_ring(Arena& arena, std::byte* payload) noexcept {
     reinterpret_cast<QueueRing*>(payload)->for_each_parcel([&](Arena::Ref parcel) { arena.release_owned(parcel); });
@@ -48,31 +47,6 @@ Arena::Ref make_ring(Arena& arena, std::uint32_t capacity, std::uint32_t limit, 
     const Arena::Ref ref = Runtime::get().create_object(ring_kind, QueueRing::bytes_for(capacity, stride));
     reinterpret_cast<QueueRing*>(arena.payload(ref))->set_up(capacity, limit, stride);
     return ref;
-}
-
-NewParcel::NewParcel(Arena& arena, const OutputBuffer& message) : arena_(arena) {
-    for (const Attachment& shared : message.attachments()) {
-        if (shared->kind() == Shared::Kind::object) continue;
-        throw CodecError(
-            "multiproc: a SharedArray cannot go through a queue; make it an argument of the process or task");
-    }
-    const std::size_t references = message.attachments().size();
-    ref_ = Runtime::get().create_object(parcel_kind, Parcel::size_for(references, message.size()));
-    auto& parcel = *reinterpret_cast<Parcel*>(arena.payload(ref_));
-    parcel.size = message.size();
-    parcel.references = static_cast<std::uint32_t>(references);
-    for (std::size_t i = 0; i < references; ++i) {
-        Parcel::Reference& reference = *parcel.reference(i);
-        reference.ref = multiproc::name_of(message.attachments()[i]).pack();
-        if (arena.count_up(Arena::Ref::unpack(reference.ref))) reference.is_counted.store(1);
-    }
-    std::memcpy(parcel.bytes(), message.bytes().data(), message.size());
-}
-
-void NewParcel::hand_over(QueueSlot& slot) noexcept {
-    slot.parcel.store(ref_.pack(), std::memory_order_release);
-    arena_.mark_owned(ref_);
-    arena_.release(std::exchange(ref_, {}));
 }
 
 }  // namespace multiproc::detail

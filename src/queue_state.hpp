@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include <multiproc/buffer.hpp>
 
@@ -26,17 +27,20 @@ struct QueueState {
 
 inline QueueState& queue_in(std::byte* state) noexcept { return *reinterpret_cast<QueueState*>(state); }
 
-// What an item is in that does not fit its slot, or that refers to other objects. These it holds by counting.
+// What an item is in that does not fit its slot, or that refers to something. Other objects it holds by counting; what
+// stands for blocks of shared memory (block_store.hpp) is its own. Very large items are in such a block themselves.
 struct Parcel {
     std::uint64_t size;
     std::uint32_t references;
-    std::uint32_t unused;
+    std::uint32_t body;  // 0: the item is here, behind the references; else which of these it is in, from 1 on
 
+    enum Hold : std::uint64_t { none, counts, owns };
     struct Reference {
         std::uint64_t ref;
-        std::atomic<std::uint64_t> is_counted;
+        std::atomic<std::uint64_t> hold;
     };
     Reference* reference(std::size_t index) noexcept { return reinterpret_cast<Reference*>(this + 1) + index; }
+    std::size_t size_here() const noexcept { return body != 0 ? 0 : static_cast<std::size_t>(size); }
     std::byte* bytes() noexcept { return reinterpret_cast<std::byte*>(reference(references)); }
     static std::size_t size_for(std::size_t references, std::size_t bytes) noexcept {
         return sizeof(Parcel) + references * sizeof(Reference) + bytes;
@@ -49,7 +53,7 @@ Arena::Ref make_ring(Arena& arena, std::uint32_t capacity, std::uint32_t limit, 
 // An item's parcel before it is in the queue: let go of unless it gets there.
 class NewParcel {
 public:
-    // Throws std::bad_alloc, and CodecError for what cannot go through a queue.
+    // Throws std::bad_alloc, and std::system_error for shared memory that cannot be handed on.
     NewParcel(Arena& arena, const OutputBuffer& message);
     ~NewParcel() {
         if (ref_) arena_.release(ref_);
@@ -62,6 +66,8 @@ public:
     void hand_over(QueueSlot& slot) noexcept;
 
 private:
+    void fill(Parcel& parcel, std::span<const Attachment> attached);
+
     Arena& arena_;
     Arena::Ref ref_;
 };

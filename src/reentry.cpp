@@ -77,6 +77,7 @@ enum HandleOrder : std::size_t {
     runtime_handle,
     doorbell_handle,
     arena_handle,
+    store_handle,
     fixed_handles
 };
 
@@ -157,8 +158,8 @@ void run_child(os::Bootstrap bootstrap) {
         // Not before: now it is certain that this process is the one that its parent knows.
         const ControlBlock& control = end.channel.control();
         Runtime::adopt(os::Segment::adopt(std::move(bootstrap.handles[runtime_handle]), Runtime::segment_size),
-                       std::move(bootstrap.handles[arena_handle]), std::move(lot),
-                       {control.process_index, control.process_generation});
+                       std::move(bootstrap.handles[arena_handle]), std::move(bootstrap.handles[store_handle]),
+                       std::move(lot), {control.process_index, control.process_generation});
         end.channel.set_phase(Phase::arrived);
         run_child_main(std::move(end), info);
     } catch (const std::exception& error) { fail_bootstrap(std::string(error.what()) + "\n"); }

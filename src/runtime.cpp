@@ -53,8 +53,13 @@ struct Runtime::Tables {
     WaitSlot wait_slots[os::ParkingLot::slot_count];
 };
 
-Runtime::Runtime(os::Segment segment, os::Handle arena, std::unique_ptr<os::ParkingLot> lot)
-    : segment_(std::move(segment)), arena_memory_(std::move(arena)), lot_(std::move(lot)), pid_(os::current_pid()) {
+Runtime::Runtime(os::Segment segment, os::Handle arena, std::unique_ptr<os::HandleStore> store,
+                 std::unique_ptr<os::ParkingLot> lot)
+    : segment_(std::move(segment)),
+      arena_memory_(std::move(arena)),
+      store_(std::move(store)),
+      lot_(std::move(lot)),
+      pid_(os::current_pid()) {
     static_assert(sizeof(Tables) <= segment_size);
 }
 
@@ -65,8 +70,9 @@ Runtime::Tables& Runtime::tables() const noexcept {
 Runtime& Runtime::get() {
     Runtime* known = instance.load(std::memory_order_acquire);
     while (known == nullptr || known->pid_ != os::current_pid()) {
-        std::unique_ptr<Runtime> runtime(
-            new Runtime(os::Segment::create(segment_size), Arena::create_memory(), os::ParkingLot::create()));
+        std::unique_ptr<Runtime> runtime(new Runtime(os::Segment::create(segment_size), Arena::create_memory(),
+                                                     os::HandleStore::create(is_object_wanted),
+                                                     os::ParkingLot::create()));
         runtime->enter(runtime->add_process());
         runtime->original_ = known;
         if (!instance.compare_exchange_strong(known, runtime.get(), std::memory_order_acq_rel)) continue;
@@ -76,9 +82,11 @@ Runtime& Runtime::get() {
     return *known;
 }
 
-void Runtime::adopt(os::Segment segment, os::Handle arena, std::vector<os::Handle> lot_handles, ProcessRef self) {
-    std::unique_ptr<Runtime> runtime(
-        new Runtime(std::move(segment), std::move(arena), os::ParkingLot::adopt(std::move(lot_handles))));
+void Runtime::adopt(os::Segment segment, os::Handle arena, os::Handle store, std::vector<os::Handle> lot_handles,
+                    ProcessRef self) {
+    std::unique_ptr<Runtime> runtime(new Runtime(std::move(segment), std::move(arena),
+                                                 os::HandleStore::adopt(std::move(store)),
+                                                 os::ParkingLot::adopt(std::move(lot_handles))));
     runtime->enter(self);
     // There is one only in a copy made by fork, and it is of the same program.
     if (const Runtime* const original = instance.load(std::memory_order_acquire); original != nullptr) {
@@ -90,10 +98,19 @@ void Runtime::adopt(os::Segment segment, os::Handle arena, std::vector<os::Handl
 }
 
 std::vector<os::RawHandle> Runtime::handles() const {
-    std::vector<os::RawHandle> all{segment_.handle(), arena_memory_.raw()};
+    std::vector<os::RawHandle> all{segment_.handle(), arena_memory_.raw(), store_->handle()};
     const std::vector<os::RawHandle> lot = lot_->handles();
     all.insert(all.end(), lot.begin(), lot.end());
     return all;
+}
+
+// Whether there is an object of this name, by which its handle is kept.
+bool Runtime::is_object_wanted(std::uint64_t name) noexcept {
+    try {
+        return get().arena().may_exist(Arena::Ref::unpack(name));
+    } catch (const std::exception&) {
+        return true;  // nobody knows
+    }
 }
 
 Arena& Runtime::arena() {

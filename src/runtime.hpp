@@ -40,12 +40,15 @@ public:
     // its own it is created anew: such a copy is a program of its own. Thread-safe. Throws std::system_error.
     static Runtime& get();
     // In a child: takes over what the bootstrap handed down. `self` is this process's entry.
-    static void adopt(os::Segment segment, os::Handle arena, std::vector<os::Handle> lot_handles, ProcessRef self);
+    static void adopt(os::Segment segment, os::Handle arena, os::Handle store, std::vector<os::Handle> lot_handles,
+                      ProcessRef self);
     static constexpr std::size_t segment_size = 256 * 1024;
 
-    // What a child needs for `adopt`: the segment, the arena, then the parking lot's handles.
+    // What a child needs for `adopt`: the segment, the arena, the store's handle, then the parking lot's. Throws
+    // std::system_error.
     std::vector<os::RawHandle> handles() const;
     os::ParkingLot& lot() noexcept { return *lot_; }
+    os::HandleStore& store() noexcept { return *store_; }
     std::uint32_t self() const noexcept { return self_; }
     ProcessRef self_ref() const noexcept { return {self_, generation_}; }
 
@@ -79,7 +82,9 @@ public:
 
 private:
     struct Tables;
-    Runtime(os::Segment segment, os::Handle arena, std::unique_ptr<os::ParkingLot> lot);
+    Runtime(os::Segment segment, os::Handle arena, std::unique_ptr<os::HandleStore> store,
+            std::unique_ptr<os::ParkingLot> lot);
+    static bool is_object_wanted(std::uint64_t name) noexcept;
     Tables& tables() const noexcept;
     Arena& use_arena(std::unique_ptr<Arena> fresh) noexcept;
     std::optional<ProcessRef> find_process_entry() noexcept;
@@ -90,6 +95,7 @@ private:
     os::Segment segment_;
     os::Handle arena_memory_;
     std::atomic<Arena*> arena_{nullptr};  // lives as long as this, which is for ever
+    std::unique_ptr<os::HandleStore> store_;
     std::unique_ptr<os::ParkingLot> lot_;
     std::uint32_t self_ = 0;
     std::uint32_t generation_ = 0;

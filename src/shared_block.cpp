@@ -25,13 +25,13 @@ std::uint64_t random_number() {
 
 BlockRegistry& BlockRegistry::get() { return of_this_process<BlockRegistry>(); }
 
-detail::BlockRef BlockRegistry::create(std::size_t bytes) {
+detail::BlockRef BlockRegistry::create(std::size_t bytes, const char* what) {
     auto memory = std::make_shared<BlockMemory>();
     try {
         memory->segment = os::Segment::create(bytes);
     } catch (const std::system_error& error) {
         throw std::system_error(error.code(), "multiproc: no shared memory of " + std::to_string(bytes) +
-                                                  " bytes for a SharedArray (" + error.what() + ")");
+                                                  " bytes for " + what + " (" + error.what() + ")");
     }
     memory->id = BlockId{random_number()};
     return add(std::move(memory));
@@ -128,7 +128,7 @@ namespace detail {
 
 SharedBlock::~SharedBlock() { BlockRegistry::get().left(memory_->id); }
 
-BlockRef make_shared_block(std::size_t bytes) { return BlockRegistry::get().create(bytes); }
+BlockRef make_shared_block(std::size_t bytes) { return BlockRegistry::get().create(bytes, "a SharedArray"); }
 
 std::byte* data_of(const SharedBlock& block) noexcept { return block.memory()->segment.data(); }
 

@@ -79,7 +79,8 @@ class BlockRegistry {
 public:
     static BlockRegistry& get();
 
-    detail::BlockRef create(std::size_t bytes);
+    // `what` it is for is said in the error. Throws std::system_error.
+    detail::BlockRef create(std::size_t bytes, const char* what);
     // The block of this id, if this process has it; else null.
     detail::BlockRef find(const BlockId& id);
     // The same; throws the error that `fail` noted, or CodecError.

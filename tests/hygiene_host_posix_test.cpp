@@ -52,6 +52,11 @@ TEST_F(HygieneHost, that_closes_all_descriptors_while_children_run_is_told_of_th
     EXPECT_EQ(found_in("closes_while_children_run"), "0 ended early, 12 right, at rest\n");
 }
 
+TEST_F(HygieneHost, that_closed_all_descriptors_keeps_no_arrays_and_children_that_put_one_are_told_so) {
+    const std::string found = found_in("closes_while_arrays_travel");
+    EXPECT_NE(found.find("has closed descriptors"), std::string::npos) << found;
+}
+
 TEST_F(HygieneHost, that_lowers_the_limit_on_descriptors_while_children_run_is_told_of_their_ends) {
     EXPECT_EQ(found_in("lowers_limit_while_children_run"),
               "0 ended early, 12 right, at rest\n" + expected("killed by SIGKILL"));

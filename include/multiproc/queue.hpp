@@ -8,12 +8,17 @@
 /// ```
 ///
 /// Any number of processes and threads put items in and get them out; each item comes out once, those of one thread in the
-/// order in which they were put in. An item is anything the codec can carry, locks and other queues included, of any size
-/// that fits the memory that a program's processes share (a gigabyte, on 64-bit systems).
+/// order in which they were put in. An item is anything the codec can carry, locks, other queues and SharedArrays included,
+/// of any size.
 ///
 /// A queue is a handle, as Lock is: see lock.hpp. `put` has delivered when it returns: there is no thread that feeds the
 /// queue, so a process can put and exit, or be killed, and nothing it has put is lost. A process that is killed in `put` or
 /// `get` costs at most that one item, and the others go on.
+///
+/// Items that are larger than 16 MiB or that refer to SharedArrays are kept by the first process of the program until they
+/// are taken out or their queue is gone: that takes one descriptor there for each item of that size and for each array. If
+/// it can have no more of them, or has closed those of the library, `put` throws std::system_error; and so does `get` if
+/// this process has no descriptor or address space left for what comes with the item.
 ///
 /// All functions are thread-safe. They throw ClosedError after `close`, and in a copy of the program that the host forked;
 /// and StartError when more than 1024 threads of the program wait at once.

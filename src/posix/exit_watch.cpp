@@ -20,6 +20,10 @@ constexpr int slow_tick = 100;
 // The pipe of a process closes a moment before its status is there.
 constexpr int quick_tick = 1;
 
+// What `poll` is asked about: the wake pipe, questions, then the servers, then the children.
+constexpr std::size_t questions_entry = 1;
+constexpr std::size_t first_server_entry = 2;
+
 }  // namespace
 
 ExitWatch::ExitWatch() {
@@ -84,6 +88,15 @@ void ExitWatch::add_server(std::shared_ptr<ServerConnection> server) {
     {
         const std::lock_guard lock(mutex_);
         servers_.push_back({std::move(server), {}, {}});
+    }
+    wake_pipe_.wake();
+}
+
+void ExitWatch::answer_for(const std::shared_ptr<Responder>& responder) {
+    {
+        const std::lock_guard lock(mutex_);
+        if (responder_ == responder) return;
+        responder_ = responder;
     }
     wake_pipe_.wake();
 }
@@ -161,6 +174,7 @@ bool ExitWatch::prepare_round() {
     const bool can_be_woken = wake_pipe_.is_intact();
     work_.by_the_clock = !can_be_woken;
     work_.entries.assign(1, {can_be_woken ? wake_pipe_.fd() : -1, POLLIN, 0});
+    work_.entries.push_back({responder_ ? responder_->questions() : -1, POLLIN, 0});
     for (const Server& server : servers_) {
         work_.entries.push_back({server.connection->statuses(), POLLIN, 0});
         work_.servers.push_back(server.connection);
@@ -175,9 +189,13 @@ bool ExitWatch::prepare_round() {
     return true;
 }
 
+void ExitWatch::look_at_questions(bool all) noexcept {
+    if (responder_ && (all || work_.entries[questions_entry].revents != 0)) responder_->answer();
+}
+
 void ExitWatch::look_at_servers(bool all) {
     for (std::size_t i = 0; i < work_.servers.size(); ++i) {
-        if (!all && work_.entries[1 + i].revents == 0) continue;
+        if (!all && work_.entries[first_server_entry + i].revents == 0) continue;
         const auto server = std::find_if(servers_.begin(), servers_.end(), [&](const Server& candidate) {
             return candidate.connection == work_.servers[i];
         });
@@ -191,7 +209,7 @@ void ExitWatch::look_at_servers(bool all) {
 void ExitWatch::look_at_children(bool all) {
     for (std::size_t i = 0; i < work_.children.size(); ++i) {
         const std::shared_ptr<Watched>& watched = work_.children[i];
-        const int events = all ? 0 : work_.entries[1 + work_.servers.size() + i].revents;
+        const int events = all ? 0 : work_.entries[first_server_entry + work_.servers.size() + i].revents;
         const bool end_seen = (events & ~POLLNVAL) != 0;
         {
             const std::lock_guard lock(watched->mutex);
@@ -225,6 +243,7 @@ void ExitWatch::run() noexcept {
             const std::lock_guard lock(mutex_);
             work_.ending = false;
             if (count >= 0 || blind) {  // else interrupted: nothing is known about the entries
+                look_at_questions(blind);
                 look_at_servers(blind);
                 look_at_children(blind);
             }

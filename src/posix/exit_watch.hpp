@@ -85,6 +85,18 @@ struct StatusMessage {
     std::uint32_t number = 0;
 };
 
+// Who answers other processes, on the thread that awaits the ends of children: as that is there anyway, and sleeps.
+class Responder {
+public:
+    // Where questions come; -1 once the program has closed it behind our back.
+    virtual int questions() const noexcept = 0;
+    // Answers what has come, without waiting for anything.
+    virtual void answer() noexcept = 0;
+
+protected:
+    ~Responder() = default;
+};
+
 // The thread that awaits the ends of all children of this process. Thread-safe.
 class ExitWatch {
 public:
@@ -98,6 +110,8 @@ public:
     void add(std::shared_ptr<Watched> child);
     // From now on takes the statuses that the server sends, also those of children that are added later.
     void add_server(std::shared_ptr<ServerConnection> server);
+    // From now on answers for that one, too.
+    void answer_for(const std::shared_ptr<Responder>& responder);
     // Whether children of that server run.
     bool has_children_of(const ServerConnection& server);
     // Keeps the thread from its work, and so from allocating memory, as long as the result lives. For the time of a
@@ -119,6 +133,7 @@ private:
 
     void run() noexcept;
     bool prepare_round();
+    void look_at_questions(bool all) noexcept;
     void look_at_servers(bool all);
     void look_at_children(bool all);
     bool take_statuses(Server& server, std::vector<Report>& reports);
@@ -129,6 +144,7 @@ private:
     std::vector<std::shared_ptr<Watched>> children_;
     std::vector<Server> servers_;
     std::vector<Report> due_;  // ends that `add` found
+    std::shared_ptr<Responder> responder_;
     bool stop_ = false;
     bool is_running_ = false;
     std::condition_variable began_;

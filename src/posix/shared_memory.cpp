@@ -91,6 +91,12 @@ bool is_possible(std::size_t size) {
     return size != 0 && size <= static_cast<std::size_t>(std::numeric_limits<off_t>::max());
 }
 
+// A limit on the size of files holds for memory too, and to go beyond it ends the program.
+bool is_allowed(std::size_t size) {
+    rlimit files{};
+    return ::getrlimit(RLIMIT_FSIZE, &files) != 0 || size <= files.rlim_cur;
+}
+
 }  // namespace
 
 bool posix::segments_are_sealed() noexcept { return sealed; }
@@ -115,6 +121,7 @@ Segment::~Segment() {
 
 Segment Segment::create(std::size_t size) {
     if (!is_possible(size)) fail("the size of shared memory", EINVAL);
+    if (!is_allowed(size)) fail("the limit on the size of files holds for shared memory, too", EFBIG);
     Handle memory = create_memory(size);
     std::byte* const data = map(fd_of(memory), size);
     if (data == nullptr) fail("mmap");
@@ -139,11 +146,8 @@ Segment Segment::adopt(Handle handle, std::size_t size, Access access) {
 // Memory is taken as it is touched anyway.
 Handle Segment::create_sparse(std::size_t size) {
     if (!is_possible(size)) fail("the size of shared memory", EINVAL);
-    // A limit on the size of files holds for memory too, and to go beyond it ends the program. What is smaller than asked
-    // for is refused by who adopts it, that is, by who wants to use it.
-    rlimit files{};
-    if (::getrlimit(RLIMIT_FSIZE, &files) == 0 && files.rlim_cur < size) return create_memory(4096);
-    return create_memory(size);
+    // What is smaller than asked for is refused by who adopts it, that is, by who wants to use it.
+    return create_memory(is_allowed(size) ? size : 4096);
 }
 Segment Segment::adopt_sparse(Handle handle, std::size_t size) { return adopt(std::move(handle), size); }
 bool Segment::needs_commit() noexcept { return false; }

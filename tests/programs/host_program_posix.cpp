@@ -134,6 +134,39 @@ void fork_by_hand(std::ostream& out, const std::string& path) {
     if (unstarted.result() != 4) out << "the original was disturbed\n";
 }
 
+std::string put_when_told(const mp::Queue<int>& go, const mp::Queue<mp::SharedArray<int>>& arrays) {
+    go.get();
+    try {
+        arrays.put(mp::SharedArray<int>(10));
+        return "nothing";
+    } catch (const std::system_error& error) { return error.what(); }
+}
+
+// What a child hears that puts an array into a queue once the host, which would have to keep it, has closed all its
+// descriptors; a copy that the host has made of itself has them still.
+void put_after_closing(const std::string& path) {
+    const mp::Queue<int> go;
+    const mp::Queue<mp::SharedArray<int>> arrays;
+    const mp::Queue<std::string> heard;
+    mp::Process child(
+        [](mp::Queue<int> told, mp::Queue<mp::SharedArray<int>> to, mp::Queue<std::string> says) {
+            says.put("begun");
+            says.put(put_when_told(told, to));
+        },
+        go, arrays, heard);
+    child.start();
+    heard.get();
+    const pid_t copy = ::fork();
+    if (copy == 0) {
+        for (;;) ::pause();
+    }
+    for (int fd = 3; fd < 256; ++fd) close_behind_everybodys_back(fd);
+    go.put(1);
+    std::ofstream(path, std::ios::app) << heard.get() << '\n';
+    ::kill(copy, SIGKILL);
+    std::_Exit(0);  // see below
+}
+
 // Processor time of this process, in milliseconds.
 long used_time() {
     timespec used{};
@@ -209,6 +242,9 @@ int main(int argc, char** argv) {
         });
         std::ofstream(path, std::ios::app) << found.str();
         std::_Exit(0);  // objects that own closed descriptors are not to close those that have their numbers now
+    } else if (mode == "closes_while_arrays_travel") {
+        out.close();
+        put_after_closing(path);
     } else if (mode == "lowers_limit_while_children_run") {
         rlimit limit{};
         ::getrlimit(RLIMIT_NOFILE, &limit);

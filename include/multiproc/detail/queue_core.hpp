@@ -47,8 +47,10 @@ public:
 
     static constexpr std::size_t most_inline = 1128;
 
-    InputBuffer input() const noexcept { return InputBuffer({data_, size_}); }
-    /// A message that came another way.
+    InputBuffer input() const noexcept { return InputBuffer({data_, size_}, blocks_); }
+    /// The objects in shared memory that it refers to: their names.
+    std::vector<std::uint64_t> references() const;
+    /// For a message that came another way.
     void set(std::unique_ptr<std::byte[]> bytes, std::size_t size) noexcept {
         large_ = std::move(bytes);
         data_ = large_.get();
@@ -57,11 +59,14 @@ public:
 
 private:
     friend class QueueCore;
+    void take_in_blocks();
+
     const std::byte* data_ = small_;
     std::size_t size_ = 0;
     std::uint64_t parcel_ = 0;
     std::byte small_[most_inline + 32];
     std::unique_ptr<std::byte[]> large_;
+    std::vector<Attachment> blocks_;  // of shared memory, that it refers to or is in
 };
 
 /// What all queues are. All functions are thread-safe.

@@ -25,6 +25,7 @@ enum class ObjectKind : std::uint8_t {
     parcel,
     pipe_end,
     managed,
+    stored_block,
 };
 
 class SharedObject;
