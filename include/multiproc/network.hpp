@@ -91,12 +91,12 @@ struct RefusedPeer {
 struct ListenerOptions {
     /// The interface to listen at: a number or a name. "0.0.0.0" and "::" are all of this machine's.
     std::string address = "127.0.0.1";
-    std::uint16_t port = 0;  ///< 0: any that is free, see Listener::port
-    AuthKey key;             ///< what peers must have
-    std::size_t max_message = default_max_message;               ///< in bytes, for each direction
-    Timeout handshake_timeout = std::chrono::seconds(5);         ///< how long a peer may take to prove its key
-    std::size_t max_handshakes = 32;                             ///< at a time; one more, and the oldest is dropped
-    std::function<void(const RefusedPeer&)> on_refused = {};     ///< called by `accept`, in its thread
+    std::uint16_t port = 0;                                   ///< 0: any that is free, see Listener::port
+    AuthKey key;                                              ///< what peers must have
+    std::size_t max_message = default_max_message;            ///< in bytes, for each direction
+    Timeout handshake_timeout = std::chrono::seconds(5);      ///< how long a peer may take to prove its key
+    std::size_t max_handshakes = 32;                          ///< at a time; one more, and the oldest is dropped
+    std::function<void(const RefusedPeer&)> on_refused = {};  ///< called by `accept`, in its thread
 };
 
 struct ConnectOptions {

@@ -24,8 +24,7 @@ std::vector<tcp::endpoint> resolve(const std::string& address, std::uint16_t por
     return endpoints;
 }
 
-Acceptor::Acceptor(ListenerOptions options)
-    : options_(std::move(options)), io_(make_io<Io>()), owner_(this_process()) {
+Acceptor::Acceptor(ListenerOptions options) : options_(std::move(options)), io_(make_io<Io>()), owner_(this_process()) {
     if (options_.key.bytes().empty()) throw std::invalid_argument("multiproc: Listener: the key is empty");
     if (options_.address.empty()) throw std::invalid_argument("multiproc: Listener: the address is empty");
     if (options_.max_handshakes == 0)
@@ -43,8 +42,7 @@ Acceptor::Acceptor(ListenerOptions options)
     if (!failure) acceptor.bind(wanted, failure);
     if (!failure) acceptor.listen(tcp::acceptor::max_listen_connections, failure);
     if (!failure) endpoint_ = acceptor.local_endpoint(failure);
-    if (failure)
-        throw NetworkError("multiproc: cannot listen at " + to_string(wanted) + ": " + failure.message());
+    if (failure) throw NetworkError("multiproc: cannot listen at " + to_string(wanted) + ": " + failure.message());
 }
 
 Acceptor::~Acceptor() {

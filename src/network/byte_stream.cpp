@@ -69,8 +69,7 @@ void ByteStream::connect(const tcp::endpoint& endpoint, os::Deadline deadline) {
     lock.unlock();
     // A system may connect a socket to itself, if nobody listens at a port that it then chooses for this end.
     if (!failure && io_->socket.local_endpoint(failure) == endpoint) failure = error::connection_refused;
-    if (failure)
-        throw NetworkError("multiproc: no connection to " + to_string(endpoint) + ": " + failure.message());
+    if (failure) throw NetworkError("multiproc: no connection to " + to_string(endpoint) + ": " + failure.message());
     opened();
 }
 

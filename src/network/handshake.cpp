@@ -28,8 +28,8 @@ Hello make_hello() {
     hello[version_at] = std::byte{version};
     const std::uint16_t order = 0x0102;
     std::memcpy(&hello[types_at], &order, sizeof order);
-    constexpr std::size_t sizes[] = {sizeof(bool),      sizeof(short),   sizeof(int),    sizeof(long),
-                                     sizeof(long long), sizeof(void*),   sizeof(float),  sizeof(double),
+    constexpr std::size_t sizes[] = {sizeof(bool),      sizeof(short),       sizeof(int),        sizeof(long),
+                                     sizeof(long long), sizeof(void*),       sizeof(float),      sizeof(double),
                                      sizeof(wchar_t),   sizeof(std::size_t), sizeof(long double)};
     static_assert(types_at + sizeof order + std::size(sizes) <= nonce_at);
     std::byte* place = &hello[types_at + sizeof order];
@@ -81,8 +81,7 @@ void write_all(ByteStream& stream, Bytes first, Bytes second = {}) {
         case Answer::other_version:
             throw ProtocolError("multiproc: the other side has another version of this protocol");
         case Answer::other_types:
-            throw ProtocolError(
-                "multiproc: the other side is a machine with another order of bytes or sizes of types");
+            throw ProtocolError("multiproc: the other side is a machine with another order of bytes or sizes of types");
         default: throw ProtocolError("multiproc: the other side does not speak this protocol");
     }
 }

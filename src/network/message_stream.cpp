@@ -199,12 +199,11 @@ void MessageStream::throw_end() const {
     switch (end_) {
         case End::protocol: throw ProtocolError("multiproc: the connection was closed: " + end_reason_);
         case End::incomplete:
-            throw IncompleteMessage(
-                "multiproc: the connection ended in the middle of a message" +
-                (part_ == Part::payload
-                     ? ", after " + std::to_string(have_) + " of " + std::to_string(length_) + " bytes: "
-                     : std::string(": ")) +
-                end_reason_);
+            throw IncompleteMessage("multiproc: the connection ended in the middle of a message" +
+                                    (part_ == Part::payload ? ", after " + std::to_string(have_) + " of " +
+                                                                  std::to_string(length_) + " bytes: "
+                                                            : std::string(": ")) +
+                                    end_reason_);
         default: throw EndOfFile("multiproc: the connection ended: " + end_reason_);
     }
 }

@@ -42,9 +42,8 @@ struct HmacSha256::State {
 
     BCRYPT_HASH_HANDLE current() {
         if (hash == nullptr)
-            check(
-                ::BCryptCreateHash(algorithm, &hash, nullptr, 0, raw(key.data()), static_cast<ULONG>(key.size()), 0),
-                "multiproc: HMAC cannot be started");
+            check(::BCryptCreateHash(algorithm, &hash, nullptr, 0, raw(key.data()), static_cast<ULONG>(key.size()), 0),
+                  "multiproc: HMAC cannot be started");
         return hash;
     }
 
