@@ -45,6 +45,10 @@ Acceptor::Acceptor(ListenerOptions options) : options_(std::move(options)), io_(
     if (failure) throw NetworkError("multiproc: cannot listen at " + to_string(wanted) + ": " + failure.message());
 }
 
+Acceptor::Io::~Io() {
+    if (acceptor.is_open()) forget_socket(acceptor.native_handle());
+}
+
 Acceptor::~Acceptor() {
     if (owner_ != this_process()) {
         static_cast<void>(io_.release());
@@ -163,6 +167,7 @@ void Acceptor::close() noexcept {
     if (io_->is_closed) return;
     io_->is_closed = true;
     ErrorCode ignored;
+    forget_socket(io_->acceptor.native_handle());
     io_->acceptor.close(ignored);
     for (Handshake& handshake : io_->handshakes) handshake.stream->close();
     try {

@@ -50,6 +50,10 @@ private:
     // As of ByteStream.
     struct Io {
         Io() : acceptor(loop.context()) {}
+        ~Io();
+        Io(const Io&) = delete;
+        Io& operator=(const Io&) = delete;
+
         EventLoop loop;
         std::shared_ptr<ByteStream> next;  // the connection that is being accepted
         tcp::acceptor acceptor;

@@ -19,6 +19,10 @@ std::string to_string(const tcp::endpoint& endpoint) {
 
 ByteStream::ByteStream() : io_(make_io<Io>()), owner_(this_process()) {}
 
+ByteStream::Io::~Io() {
+    if (socket.is_open()) forget_socket(socket.native_handle());
+}
+
 ByteStream::~ByteStream() {
     // Asio would take the socket out of the epoll that the original looks at.
     if (owner_ != this_process()) static_cast<void>(io_.release());
@@ -61,6 +65,7 @@ void ByteStream::connect(const tcp::endpoint& endpoint, os::Deadline deadline) {
         const auto done = [this] { return !io_->is_connecting; };
         if (!io_->loop.wait(lock, deadline, done)) {
             ErrorCode ignored;
+            forget_socket(io_->socket.native_handle());
             io_->socket.close(ignored);
             io_->loop.wait(lock, os::never, done);  // `failure` must outlive the handler
             throw TimeoutError("multiproc: no connection to " + to_string(endpoint) + " in time");

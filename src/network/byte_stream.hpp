@@ -65,6 +65,10 @@ private:
     // What a copy of the process must not touch: destroying it there would change what it shares with the original.
     struct Io {
         Io() : socket(loop.context()) {}
+        ~Io();
+        Io(const Io&) = delete;
+        Io& operator=(const Io&) = delete;
+
         EventLoop loop;
         tcp::socket socket;
         bool is_closed = false;

@@ -8,8 +8,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
+#include <mutex>
 #include <utility>
+#include <vector>
 
 namespace multiproc::network {
 namespace {
@@ -33,11 +36,37 @@ private:
     sigset_t before_{};
 };
 
+// The sockets that copies of this process let go of. There is no copy while somebody is at them.
+std::mutex mutex;
+std::vector<int>* sockets = nullptr;  // never destroyed: threads may still close sockets while the program ends
+
+void before_fork() { mutex.lock(); }
+void after_fork_here() { mutex.unlock(); }
+void after_fork_there() {
+    if (sockets != nullptr) {
+        for (const int socket : *sockets) ::close(socket);
+        sockets->clear();
+    }
+    mutex.unlock();
+}
+
+// When the program is loaded, before there is a second thread.
+[[maybe_unused]] const int is_prepared = ::pthread_atfork(&before_fork, &after_fork_here, &after_fork_there);
+
 }  // namespace
 
-void keep_from_children(NativeSocket socket) noexcept {
+void keep_from_children(NativeSocket socket) {
     const int flags = ::fcntl(socket, F_GETFD);
     if (flags != -1) ::fcntl(socket, F_SETFD, flags | FD_CLOEXEC);
+    const std::lock_guard guard(mutex);
+    if (sockets == nullptr) sockets = new std::vector<int>();
+    if (std::find(sockets->begin(), sockets->end(), socket) == sockets->end()) sockets->push_back(socket);
+}
+
+void forget_socket(NativeSocket socket) noexcept {
+    ::shutdown(socket, SHUT_RDWR);
+    const std::lock_guard guard(mutex);
+    if (sockets != nullptr) std::erase(*sockets, socket);
 }
 
 void claim_address(NativeSocket socket) noexcept { set(socket, SOL_SOCKET, SO_REUSEADDR, 1); }

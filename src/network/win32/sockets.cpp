@@ -7,9 +7,11 @@
 
 namespace multiproc::network {
 
-void keep_from_children(NativeSocket socket) noexcept {
+void keep_from_children(NativeSocket socket) {
     ::SetHandleInformation(reinterpret_cast<HANDLE>(socket), HANDLE_FLAG_INHERIT, 0);
 }
+
+void forget_socket(NativeSocket) noexcept {}
 
 void claim_address(NativeSocket socket) noexcept {
     // SO_REUSEADDR means something else here: another program could take the port from a listener that has it.
