@@ -2,6 +2,7 @@
 // is set: the program may use Asio as well.
 #pragma once
 
+#include <boost/asio/detail/socket_types.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>

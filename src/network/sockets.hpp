@@ -9,7 +9,7 @@
 
 namespace multiproc::network {
 
-using NativeSocket = tcp::socket::native_handle_type;
+using NativeSocket = asio::detail::socket_type;  // int or SOCKET
 
 // From here on no program that this one starts gets the socket, by whatever means it is started, and no copy of this
 // process, made by fork, keeps it. Asio opens sockets that anybody inherits. Throws std::bad_alloc.
