@@ -3,15 +3,27 @@
 
 #include "network/crypto.hpp"
 
-#include <CommonCrypto/CommonHMAC.h>
-#include <CommonCrypto/CommonRandom.h>
+#include <stdlib.h>
 
-#include <system_error>
 #include <vector>
 
-namespace multiproc::network {
+#if __has_include(<CommonCrypto/CommonHMAC.h>)
+#include <CommonCrypto/CommonHMAC.h>
+#else
+// As the system's header has them; cross compilers come without it.
+extern "C" {
+typedef struct {
+    uint32_t ctx[96];
+} CCHmacContext;
+typedef uint32_t CCHmacAlgorithm;
+enum : CCHmacAlgorithm { kCCHmacAlgSHA256 = 2 };
+void CCHmacInit(CCHmacContext* context, CCHmacAlgorithm algorithm, const void* key, size_t size);
+void CCHmacUpdate(CCHmacContext* context, const void* data, size_t size);
+void CCHmacFinal(CCHmacContext* context, void* digest);
+}
+#endif
 
-static_assert(digest_size == CC_SHA256_DIGEST_LENGTH);
+namespace multiproc::network {
 
 struct HmacSha256::State {
     explicit State(Bytes secret) : key(secret.begin(), secret.end()) { begin(); }
@@ -39,10 +51,8 @@ Digest HmacSha256::finish() {
     return digest;
 }
 
-void random_bytes(std::span<std::byte> target) {
-    if (CCRandomGenerateBytes(target.data(), target.size()) != kCCSuccess)
-        throw std::system_error(std::make_error_code(std::errc::io_error), "multiproc: the system has no random bytes");
-}
+// The system's cryptographic source, which cannot fail.
+void random_bytes(std::span<std::byte> target) { ::arc4random_buf(target.data(), target.size()); }
 
 }  // namespace multiproc::network
 
