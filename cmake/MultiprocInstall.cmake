@@ -1,5 +1,5 @@
 # Installs the library and a CMake package: find_package(multiproc) gives multiproc::multiproc, and
-# find_package(multiproc COMPONENTS gtest_main) multiproc::gtest_main as well.
+# find_package(multiproc COMPONENTS gtest_main network) multiproc::gtest_main and multiproc::network as well.
 include_guard(GLOBAL)
 include(CMakePackageConfigHelpers)
 
@@ -21,6 +21,26 @@ if(TARGET multiproc-worker)
         endif()
         file(RELATIVE_PATH libdir "${CMAKE_INSTALL_FULL_BINDIR}" "${CMAKE_INSTALL_FULL_LIBDIR}")
         set_target_properties(multiproc-worker PROPERTIES INSTALL_RPATH "${origin}/${libdir}")
+    endif()
+endif()
+# In a file of its own, because it needs a library that the core does not.
+if(TARGET multiproc_network)
+    install(
+        TARGETS multiproc_network
+        EXPORT multiprocNetworkTargets
+        RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}"
+        LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}"
+        ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+    install(
+        EXPORT multiprocNetworkTargets
+        NAMESPACE multiproc::
+        DESTINATION "${package_dir}")
+    if(BUILD_SHARED_LIBS AND UNIX)
+        if(APPLE)
+            set_target_properties(multiproc_network PROPERTIES INSTALL_RPATH "@loader_path")
+        else()
+            set_target_properties(multiproc_network PROPERTIES INSTALL_RPATH "$ORIGIN")
+        endif()
     endif()
 endif()
 if(TARGET multiproc_gtest_main)

@@ -16,6 +16,7 @@
 #include <variant>
 #include <vector>
 
+#include <multiproc/network_errors.hpp>
 #include <multiproc/pipe.hpp>
 #include <multiproc/queue.hpp>
 
@@ -205,6 +206,10 @@ private:
             text_kind<queue::Empty>("multiproc::queue::Empty"),
             text_kind<queue::Full>("multiproc::queue::Full"),
             text_kind<BrokenBarrierError>("multiproc::BrokenBarrierError"),
+            text_kind<NetworkError>("multiproc::NetworkError"),
+            text_kind<AuthenticationError>("multiproc::AuthenticationError"),
+            text_kind<ProtocolError>("multiproc::ProtocolError"),
+            text_kind<IncompleteMessage>("multiproc::IncompleteMessage"),
             text_kind<Interrupted>("multiproc::Interrupted"),
             worker_died_kind(),
         };

@@ -1,5 +1,6 @@
 // Where the vtables of the library's errors live, so that an error thrown in one module is caught in another.
 #include <multiproc/errors.hpp>
+#include <multiproc/network_errors.hpp>
 
 #include <utility>
 
@@ -15,6 +16,10 @@ ClosedError::~ClosedError() = default;
 BrokenPool::~BrokenPool() = default;
 BrokenBarrierError::~BrokenBarrierError() = default;
 Interrupted::~Interrupted() = default;
+NetworkError::~NetworkError() = default;
+AuthenticationError::~AuthenticationError() = default;
+ProtocolError::~ProtocolError() = default;
+IncompleteMessage::~IncompleteMessage() = default;
 RemoteError::~RemoteError() = default;
 
 WorkerDied::WorkerDied(ExitStatus status, std::uint32_t pid, std::string task)

@@ -17,6 +17,19 @@
 #define MULTIPROC_API __attribute__((visibility("default")))
 #endif
 
+// The same for multiproc::network, which is a library of its own.
+#if !defined(MULTIPROC_SHARED)
+#define MULTIPROC_NETWORK_API
+#elif defined(_WIN32)
+#if defined(MULTIPROC_NETWORK_BUILDING)
+#define MULTIPROC_NETWORK_API __declspec(dllexport)
+#else
+#define MULTIPROC_NETWORK_API __declspec(dllimport)
+#endif
+#else
+#define MULTIPROC_NETWORK_API __attribute__((visibility("default")))
+#endif
+
 #define MULTIPROC_VERSION_MAJOR 0
 #define MULTIPROC_VERSION_MINOR 1
 #define MULTIPROC_VERSION_PATCH 0

@@ -118,16 +118,17 @@ install_build_tools() {
     case $(platform) in
         debian)
             install_debian g++ cmake ninja-build ccache libcereal-dev libstb-dev \
+                'libboost-dev|libboost1.81-dev' libssl-dev \
                 'libjpeg62-turbo-dev|libjpeg-turbo8-dev|libjpeg-dev'
             ;;
         macos)
             xcode-select -p >/dev/null 2>&1 || die "please install the command line tools first: xcode-select --install"
-            install_homebrew cmake ninja ccache cereal jpeg-turbo
+            install_homebrew cmake ninja ccache cereal boost jpeg-turbo
             ;;
         *)
             say "This system is unknown here, so nothing is installed. It must have: a C++20 compiler (GCC 12," \
                 "Clang 14 or newer), CMake 3.25, Ninja, the headers of cereal and of stb," \
-                "and if possible libjpeg-turbo"
+                "and if possible libjpeg-turbo, and for multiproc::network the headers of Boost and OpenSSL"
             ;;
     esac
     need cmake ninja
