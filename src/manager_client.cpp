@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <exception>
+#include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <multiproc/errors.hpp>
@@ -17,6 +19,9 @@ namespace {
     throw ClosedError(
         "multiproc: the manager of this object was shut down, or its server process has ended; what it held is gone");
 }
+
+thread_local const std::function<bool()>* watch_of_thread = nullptr;
+thread_local detail::TargetSource* source_of_thread = nullptr;
 
 // This thread's with one server.
 class Session {
@@ -33,8 +38,11 @@ public:
 
     void exchange(const OutputBuffer& call, detail::QueueMessage& answer) const {
         calls_.put(call);
-        while (!answers_.get(answer, look_interval, peer_))
+        while (!answers_.get(answer, look_interval, peer_)) {
             if (is_over() && !answers_.get(answer, std::chrono::nanoseconds(0), peer_)) throw_gone();
+            if (watch_of_thread != nullptr && !(*watch_of_thread)())
+                throw ClosedError("multiproc: a call was given up");
+        }
     }
 
 private:
@@ -110,18 +118,20 @@ std::shared_ptr<const detail::ProxyTarget> make_target(detail::ObjectRef object)
     return std::make_shared<LocalTarget>(std::move(object));
 }
 
-InputBuffer result_of(const detail::QueueMessage& answer) {
-    InputBuffer in = answer.input();
-    if (decode<Answer>(in) == Answer::error) std::rethrow_exception(decode_exception(in));
-    return in;
-}
-
 namespace detail {
 
 ProxyTarget::~ProxyTarget() = default;
+TargetSource::~TargetSource() = default;
+TargetSource* current_source() noexcept { return source_of_thread; }
 
-ProxyCall::ProxyCall(const ProxyTarget& target, std::uint32_t method) : target_(target) {
+ProxyCall::ProxyCall(const ProxyTarget& target, std::uint32_t method)
+    : target_(target), outer_source_(std::exchange(source_of_thread, target.source())) {
     encode(call_, target.id(), method);
+}
+
+ProxyCall::~ProxyCall() {
+    if (source_of_thread != nullptr) source_of_thread->call_over();
+    source_of_thread = outer_source_;
 }
 
 InputBuffer& ProxyCall::perform() {
@@ -130,7 +140,41 @@ InputBuffer& ProxyCall::perform() {
     return result_;
 }
 
+InputBuffer result_of(const QueueMessage& answer) {
+    InputBuffer in = answer.input();
+    if (decode<Answer>(in) == Answer::error) std::rethrow_exception(decode_exception(in));
+    return in;
+}
+
+void write_failure(OutputBuffer& answer, std::string_view task) {
+    answer.truncate(0);
+    answer.take_attachments();
+    encode(answer, Answer::error);
+    encode_current_exception(answer, os::current_pid(), task);
+}
+
+std::vector<std::shared_ptr<const ProxyTarget>> targets_in(const QueueMessage& answer) {
+    std::vector<std::shared_ptr<const ProxyTarget>> targets;
+    for (const std::uint64_t name : answer.references()) {
+        const Arena::Ref ref = Arena::Ref::unpack(name);
+        if (Runtime::get().arena().kind(ref) != static_cast<Arena::Kind>(ObjectKind::managed)) {
+            throw CodecError(
+                "multiproc: what lies in this machine's shared memory cannot go to another; use the manager's own "
+                "locks, "
+                "queues, values and arrays");
+        }
+        targets.push_back(make_target(ObjectRegistry::get().require(ref)));
+    }
+    return targets;
+}
+
+CallWatch::CallWatch(std::function<bool()> is_wanted) : is_wanted_(std::move(is_wanted)) {
+    watch_of_thread = &is_wanted_;
+}
+CallWatch::~CallWatch() { watch_of_thread = nullptr; }
+
 std::shared_ptr<const ProxyTarget> decode_target(InputBuffer& in, const std::type_info& type) {
+    if (source_of_thread != nullptr) return source_of_thread->find(decode<std::uint64_t>(in));
     ObjectRef object = decode_object(in, ObjectKind::managed, sizeof(ManagedObject));
     if (reinterpret_cast<const ManagedObject*>(state_of(*object))->type != type_hash(type)) {
         throw CodecError("multiproc: a message names a managed object that is no " + os::demangle(type.name()));

@@ -16,7 +16,4 @@ void exchange_with(const ManagerAddress& manager, const OutputBuffer& call, deta
 // A proxy's target, by the object that stands for it in the arena.
 std::shared_ptr<const detail::ProxyTarget> make_target(detail::ObjectRef object);
 
-// The result of a call behind its first byte. Throws the error that the answer is.
-InputBuffer result_of(const detail::QueueMessage& answer);
-
 }  // namespace multiproc

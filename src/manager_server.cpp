@@ -12,7 +12,6 @@
 #include <multiproc/errors.hpp>
 
 #include "deadline.hpp"
-#include "error_transport.hpp"
 #include "local_run.hpp"
 #include "manager_client.hpp"
 #include "per_process.hpp"
@@ -94,12 +93,21 @@ bool ManagerServer::is_wanted(const Client& client) const {
 
 void ManagerServer::serve(const Client& client) {
     client_of_thread = &client;
+    try {
+        answer_all(client);
+    } catch (const std::exception&) {
+    }  // there is no memory even to say so; the client is told by the end of the session
+    client_of_thread = nullptr;
+    forget_client(client);
+}
+
+void ManagerServer::answer_all(const Client& client) {
     for (;;) {
         detail::QueueMessage call;
         if (!client.calls.get(call, look_interval, client.peer)) {
             if (is_wanted(client)) continue;
             // What it had called before its end is done all the same.
-            if (is_stopping_ || !client.calls.get(call, std::chrono::nanoseconds(0), client.peer)) break;
+            if (is_stopping_ || !client.calls.get(call, std::chrono::nanoseconds(0), client.peer)) return;
         }
         try {
             detail::QueueWriter out;
@@ -108,13 +116,10 @@ void ManagerServer::serve(const Client& client) {
         } catch (const std::exception&) {
             // The answer cannot be sent, for want of memory or because of what it refers to.
             detail::QueueWriter out;
-            encode(out, Answer::error);
-            encode_current_exception(out, os::current_pid(), "a call to a manager");
+            detail::write_failure(out, "a call to a manager");
             client.answers.put(out);
         }
     }
-    client_of_thread = nullptr;
-    forget_client(client);
 }
 
 void ManagerServer::answer(const detail::QueueMessage& call, OutputBuffer& out) {
@@ -135,12 +140,7 @@ void ManagerServer::call_method(std::uint64_t id, InputBuffer& in, OutputBuffer&
     if (method == end) throw CodecError("multiproc: a call names a method that " + class_name + " does not have");
     try {
         method->call(object->object, method->is_exclusive ? &object->mutex : nullptr, in, out);
-    } catch (...) {
-        out.truncate(0);
-        out.take_attachments();
-        encode(out, Answer::error);
-        encode_current_exception(out, os::current_pid(), class_name + "::" + method->name);
-    }
+    } catch (...) { detail::write_failure(out, class_name + "::" + method->name); }
 }
 
 void ManagerServer::run_task(InputBuffer& in, OutputBuffer& out) {

@@ -57,6 +57,7 @@ private:
 
     void accept(const detail::QueueMessage& message);
     void serve(const Client& client);
+    void answer_all(const Client& client);
     void answer(const detail::QueueMessage& call, OutputBuffer& out);
     void call_method(std::uint64_t id, InputBuffer& in, OutputBuffer& out);
     void run_task(InputBuffer& in, OutputBuffer& out);

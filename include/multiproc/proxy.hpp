@@ -24,8 +24,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <string>
+#include <string_view>
+#include <typeinfo>
 #include <utility>
+#include <vector>
 
 #include <multiproc/config.hpp>
 #include <multiproc/detail/queue_core.hpp>
@@ -60,6 +65,20 @@ class Manager;
 
 namespace detail {
 
+class ProxyTarget;
+
+/// Where the proxies in an answer come from that was not made on this machine.
+class MULTIPROC_API TargetSource {
+public:
+    virtual ~TargetSource();
+    /// Throws CodecError if the answer did not bring that object.
+    virtual std::shared_ptr<const ProxyTarget> find(std::uint64_t id) = 0;
+    /// The answer to this thread's call was decoded.
+    virtual void call_over() noexcept = 0;
+};
+/// The one of the call that this thread is encoding or decoding; null if there is none.
+MULTIPROC_API TargetSource* current_source() noexcept;
+
 /// An object of a manager, as this process reaches it.
 class MULTIPROC_API ProxyTarget {
 public:
@@ -74,18 +93,24 @@ public:
     virtual void exchange(const OutputBuffer& call, QueueMessage& answer) const = 0;
     /// Writes a reference to the object.
     virtual void encode(OutputBuffer& out) const = 0;
+    /// Null for objects of this machine.
+    virtual TargetSource* source() const noexcept { return nullptr; }
 };
 
-/// One call of a method.
+/// One call of a method: from the encoding of its arguments to the decoding of its result.
 class MULTIPROC_API ProxyCall {
 public:
     ProxyCall(const ProxyTarget& target, std::uint32_t method);
+    ~ProxyCall();
+    ProxyCall(const ProxyCall&) = delete;
+    ProxyCall& operator=(const ProxyCall&) = delete;
     OutputBuffer& message() noexcept { return call_; }
     /// Makes the call, and returns the encoded result. Throws what the method threw, and ClosedError.
     InputBuffer& perform();
 
 private:
     const ProxyTarget& target_;
+    TargetSource* const outer_source_;
     QueueWriter call_;
     QueueMessage answer_;
     InputBuffer result_;
@@ -121,6 +146,28 @@ struct ProxyAccess {
 
 /// Reads a reference to an object of this class. Throws CodecError if it is one of another class, or is gone.
 MULTIPROC_API std::shared_ptr<const ProxyTarget> decode_target(InputBuffer& in, const std::type_info& type);
+
+// ---- for those who pass calls on from other machines ----
+
+/// The managed objects that an answer refers to. Throws CodecError if it refers to other things in shared memory.
+MULTIPROC_API std::vector<std::shared_ptr<const ProxyTarget>> targets_in(const QueueMessage& answer);
+/// In a catch block: writes the answer that the error is.
+MULTIPROC_API void write_failure(OutputBuffer& answer, std::string_view task);
+/// The encoded result in an answer. Throws the error that it is.
+MULTIPROC_API InputBuffer result_of(const QueueMessage& answer);
+/// While this lives, a call that this thread waits for is given up, by ClosedError, soon after `is_wanted` has become false.
+class MULTIPROC_API CallWatch {
+public:
+    explicit CallWatch(std::function<bool()> is_wanted);
+    ~CallWatch();
+    CallWatch(const CallWatch&) = delete;
+    CallWatch& operator=(const CallWatch&) = delete;
+
+private:
+    std::function<bool()> is_wanted_;
+};
+/// The name of a type that other compilers give it, too.
+MULTIPROC_API std::string portable_name(const std::type_info& type);
 
 /// In a server: makes `object` known there, and owns it from now on, also if this throws: std::logic_error elsewhere.
 MULTIPROC_API std::shared_ptr<const ProxyTarget> serve_object(const ServedClass& type, void* object);

@@ -1,0 +1,185 @@
+#include <multiproc/remote_manager.hpp>
+
+#include <algorithm>
+#include <cstring>
+#include <mutex>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include <multiproc/errors.hpp>
+
+#include "manager_wire.hpp"
+
+namespace multiproc {
+
+using network::ClientConnection;
+using network::Question;
+using network::Reply;
+
+// The way to one service. It is where proxies in answers come from.
+class RemoteManager::Link final : public detail::TargetSource, public std::enable_shared_from_this<Link> {
+public:
+    explicit Link(const ConnectOptions& options) : options_(options), number_(random_number()), control_(open()) {}
+
+    // Over this thread's connection. Throws ClosedError.
+    Reply ask(const Question& question);
+    std::shared_ptr<const detail::ProxyTarget> find(std::uint64_t id) override;
+    void call_over() noexcept override;
+    // The last proxy of an object is gone here.
+    void release(std::uint64_t id, std::uint64_t times) noexcept;
+    // What an answer has brought is kept until `call_over`.
+    void take_in(const std::vector<std::uint64_t>& objects);
+
+private:
+    static network::ClientNumber random_number() {
+        const AuthKey random = AuthKey::random();
+        network::ClientNumber number;
+        std::memcpy(number.data(), random.bytes().data(), sizeof number);
+        return number;
+    }
+    ClientConnection open() const {
+        ClientConnection connection = connect<Reply, Question>(options_);
+        connection.send({.kind = Question::Kind::hello, .client = number_});
+        return connection;
+    }
+
+    const ConnectOptions options_;
+    const network::ClientNumber number_;
+    const ClientConnection control_;  // as long as it is there, so is what this client has
+    std::mutex mutex_;
+    std::unordered_map<std::uint64_t, std::weak_ptr<class RemoteTarget>> targets_;
+};
+
+class RemoteTarget final : public detail::ProxyTarget {
+public:
+    RemoteTarget(std::shared_ptr<RemoteManager::Link> link, std::uint64_t id) : link_(std::move(link)), id_(id) {}
+    ~RemoteTarget() override { link_->release(id_, times_brought); }
+
+    std::uint64_t id() const noexcept override { return id_; }
+    void exchange(const OutputBuffer& call, detail::QueueMessage& answer) const override {
+        if (!call.attachments().empty()) {
+            throw CodecError(
+                "multiproc: what refers to memory of this machine, such as queues, locks and proxies of another "
+                "manager, "
+                "cannot be an argument of a call to another machine");
+        }
+        Question question{.kind = Question::Kind::call, .object = id_};
+        question.call.assign(call.bytes().begin(), call.bytes().end());
+        const Reply reply = link_->ask(question);
+        auto bytes = std::make_unique<std::byte[]>(reply.answer.size());
+        std::memcpy(bytes.get(), reply.answer.data(), reply.answer.size());
+        answer.set(std::move(bytes), reply.answer.size());
+        link_->take_in(reply.objects);
+    }
+    // The service has it as long as this is here, so its number is enough.
+    void encode(OutputBuffer& out) const override {
+        if (detail::current_source() != link_.get()) {
+            throw CodecError(
+                "multiproc: a proxy of an object on another machine cannot travel to other processes; connect there, "
+                "by a "
+                "RemoteManager");
+        }
+        multiproc::encode(out, id_);
+    }
+    detail::TargetSource* source() const noexcept override { return link_.get(); }
+
+    std::uint64_t times_brought = 0;  // guarded by the link's mutex
+
+private:
+    std::shared_ptr<RemoteManager::Link> link_;
+    std::uint64_t id_;
+};
+
+namespace {
+
+using TargetPtr = std::shared_ptr<RemoteTarget>;
+
+struct ThreadConnection {
+    std::weak_ptr<detail::TargetSource> link;
+    ClientConnection connection;
+};
+thread_local bool are_connections_gone = false;  // has no destructor: can be asked while the thread ends
+struct ThreadState {
+    std::vector<ThreadConnection> connections;
+    std::vector<TargetPtr> brought;  // by the answer that is being decoded
+    ~ThreadState() { are_connections_gone = true; }
+};
+thread_local ThreadState this_thread;
+
+}  // namespace
+
+Reply RemoteManager::Link::ask(const Question& question) {
+    const auto through = [&](const ClientConnection& connection) {
+        connection.send(question);
+        return connection.recv();
+    };
+    if (are_connections_gone) return through(open());
+    std::vector<ThreadConnection>& all = this_thread.connections;
+    auto mine = std::ranges::find_if(all, [this](const auto& known) { return known.link.lock().get() == this; });
+    try {
+        if (mine == all.end()) {
+            std::erase_if(all, [](const auto& known) { return known.link.expired(); });
+            mine = all.insert(all.end(), ThreadConnection{weak_from_this(), open()});
+        }
+        return through(mine->connection);
+    } catch (const CodecError&) {
+        throw;  // nothing was sent
+    } catch (...) {
+        if (mine != all.end()) all.erase(mine);  // its answer may come yet, and must not be taken for another's
+        throw ClosedError("multiproc: the connection to the manager's service is gone");
+    }
+}
+
+void RemoteManager::Link::take_in(const std::vector<std::uint64_t>& objects) {
+    std::vector<TargetPtr> brought;  // let go of outside of the lock
+    const std::lock_guard lock(mutex_);
+    for (const std::uint64_t id : objects) {
+        std::weak_ptr<RemoteTarget>& known = targets_[id];
+        TargetPtr target = known.lock();
+        if (target == nullptr) known = target = std::make_shared<RemoteTarget>(shared_from_this(), id);
+        ++target->times_brought;
+        brought.push_back(std::move(target));
+    }
+    this_thread.brought.swap(brought);
+}
+
+std::shared_ptr<const detail::ProxyTarget> RemoteManager::Link::find(std::uint64_t id) {
+    const std::lock_guard lock(mutex_);
+    if (const auto known = targets_.find(id); known != targets_.end())
+        if (TargetPtr target = known->second.lock()) return target;
+    throw CodecError("multiproc: an answer names an object that it did not bring");
+}
+
+void RemoteManager::Link::call_over() noexcept {
+    if (!are_connections_gone) std::vector<TargetPtr>().swap(this_thread.brought);
+}
+
+void RemoteManager::Link::release(std::uint64_t id, std::uint64_t times) noexcept {
+    try {
+        {
+            const std::lock_guard lock(mutex_);
+            if (const auto known = targets_.find(id); known != targets_.end() && known->second.expired())
+                targets_.erase(known);
+        }
+        control_.send({.kind = Question::Kind::release, .object = id, .times = times});
+    } catch (const std::exception&) {}  // the service has gone, or lets go of it when this client has
+}
+
+RemoteManager::RemoteManager(const ConnectOptions& options) : link_(std::make_shared<Link>(options)) {}
+
+std::shared_ptr<const detail::ProxyTarget> RemoteManager::get_target(const std::string& name,
+                                                                     const std::type_info& type) const {
+    const Reply reply = link_->ask({.kind = Question::Kind::get, .name = name, .type = detail::portable_name(type)});
+    auto bytes = std::make_unique<std::byte[]>(reply.answer.size());
+    std::memcpy(bytes.get(), reply.answer.data(), reply.answer.size());
+    detail::QueueMessage answer;
+    answer.set(std::move(bytes), reply.answer.size());
+    link_->take_in(reply.objects);
+    InputBuffer result = detail::result_of(answer);
+    auto target = link_->find(decode<std::uint64_t>(result));
+    link_->call_over();
+    return target;
+}
+
+}  // namespace multiproc
