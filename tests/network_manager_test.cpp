@@ -14,14 +14,14 @@
 #include <multiproc/remote_manager.hpp>
 
 #include "network/manager_wire.hpp"
-#include "support/each_start_method.hpp"
+#include "support/each_network.hpp"
 #include "support/gate.hpp"
 
 namespace {
 
 using namespace std::chrono_literals;
 namespace mp = multiproc;
-using NetworkManager = mp::test::EachStartMethod;
+using NetworkManager = mp::test::EachNetwork;
 
 // Opens a gate when it is destroyed; hands out what cannot leave the machine.
 class Keeper {
