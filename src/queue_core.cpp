@@ -184,6 +184,7 @@ bool QueueCore::get_message(QueueMessage& message, const Patience& patience, std
     QueueClient& client = opened.client;
     Arena& arena = client.arena;
     QueueClient::Use use(client);
+    bool refers = false;
     const auto attempt = [&](bool looks_closely) {
         for (;;) {
             QueueRing& ring = client.get_ring();
@@ -206,6 +207,7 @@ bool QueueCore::get_message(QueueMessage& message, const Patience& patience, std
                 auto& parcel = *reinterpret_cast<Parcel*>(arena.payload(ref));
                 message.data_ = parcel.bytes();
                 message.size_ = parcel.size_here();
+                refers = parcel.references != 0;
                 if (arena.hold(ref)) {
                     message.parcel_ = name;
                 } else {  // no room to note that: the bytes are copied, and what they refer to may be gone then
@@ -230,7 +232,7 @@ bool QueueCore::get_message(QueueMessage& message, const Patience& patience, std
     };
     const bool has_come = repeat(
         queue.getters, use, patience, attempt, [&] { return client.has_no_news(); }, is_gone(arena, sender));
-    if (has_come && message.parcel_ != 0) message.take_in_blocks();
+    if (has_come && refers && message.parcel_ != 0) message.take_in_blocks();
     return has_come;
 }
 

@@ -32,6 +32,7 @@ using namespace posix;
 constexpr rlim_t left_to_program = 16;
 // A process that asks for nothing else does not wait longer than about this for room for its message, in milliseconds.
 constexpr int longest_farewell = 1000;
+constexpr int most_at_once = 64;
 
 enum class Wish : std::uint32_t { keep, fetch, drop };
 struct Question {
@@ -120,7 +121,8 @@ public:
 
     void answer() noexcept override {
         try {
-            while (questions() != -1 && answer_one()) {}
+            // Not without end, as the thread has other things to do.
+            for (int i = 0; i < most_at_once && questions() != -1 && answer_one(); ++i) {}
         } catch (const std::exception&) {}  // no memory: the end of the answer's socket tells the other side
     }
 
@@ -193,7 +195,11 @@ private:
         }
         std::vector<int> enclosed;
         if (copy) enclosed.push_back(fd_of(copy));
-        send_all(fd_of(attached[0]), &answer, sizeof answer, enclosed, MSG_DONTWAIT);
+        const int asker = fd_of(attached[0]);
+        const int error = send_all(asker, &answer, sizeof answer, enclosed, MSG_DONTWAIT);
+        if (error == 0 || enclosed.empty()) return true;
+        answer.error = error;  // there are limits on how many may be on their way
+        send_all(asker, &answer, sizeof answer, {}, MSG_DONTWAIT);
         return true;
     }
 
