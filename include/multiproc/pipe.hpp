@@ -81,13 +81,10 @@ class PipeLane final : public TypedQueue<T> {
 
 public:
     PipeLane() : PipeLane(OfObject{}, Base::make(0, Base::inline_bytes())) {}
-    void send(const T& message) const { Base::send(message, {}, false); }
+    void send(const T& message) const { Base::send(message, {}); }
     /// Nothing at the deadline, or when the sender is gone and nothing is left.
     std::optional<T> receive(const Patience& patience, std::uint64_t sender) const {
-        QueueMessage message;
-        if (!this->get_message(message, patience, sender)) return std::nullopt;
-        InputBuffer in = message.input();
-        return decode<T>(in);
+        return this->take(patience, sender);
     }
     bool poll(const Patience& patience, std::uint64_t sender) const { return this->await_message(patience, sender); }
 
