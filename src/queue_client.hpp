@@ -109,15 +109,22 @@ public:
         has_old_.store(true, std::memory_order_relaxed);
         return open(ref);
     }
-    // A new ring, which this process holds since it has made it.
-    void adopt(Arena::Ref ref) {
-        const std::lock_guard lock(mutex_);
-        held_.push_back({ref, reinterpret_cast<QueueRing*>(arena.payload(ref))});
-        has_old_.store(true, std::memory_order_relaxed);
-    }
-    // Before it is linked.
-    void follow(Arena::Ref ref, QueueRing& before) {
-        reinterpret_cast<QueueRing*>(arena.payload(ref))->previous.store(name_of(before), std::memory_order_release);
+    // A new ring, which this process holds since it has made it, is the next of `last`, unless there is one already.
+    void append(Arena::Ref ref, QueueRing& last) {
+        auto& ring = *reinterpret_cast<QueueRing*>(arena.payload(ref));
+        {
+            const std::lock_guard lock(mutex_);
+            held_.push_back({ref, &ring});
+            has_old_.store(true, std::memory_order_relaxed);
+        }
+        // It is the queue's before it is in its place, as others may go on to it at once. Should this process be killed
+        // in between, whoever sweeps after it finds what was to be done here, see `sweep_ring`.
+        ring.previous.store(name_of(last), std::memory_order_relaxed);
+        ring.linker.store(Runtime::get().self() + 1, std::memory_order_seq_cst);
+        arena.mark_owned(ref);
+        std::uint64_t none = 0;
+        if (!last.next.compare_exchange_strong(none, ref.pack(), std::memory_order_seq_cst)) arena.release_owned(ref);
+        ring.linker.store(0, std::memory_order_seq_cst);
     }
     // Begins anew with the first ring.
     void forget_get_ring(QueueRing& now) noexcept {
@@ -172,6 +179,7 @@ private:
     void let_go_of_previous(QueueRing& first) noexcept {
         const std::uint64_t previous = first.previous.load(std::memory_order_acquire);
         if (previous == 0) return;
+        first.linker.store(0, std::memory_order_seq_cst);
         arena.release_owned(Arena::Ref::unpack(previous));
         first.previous.store(0, std::memory_order_release);
     }

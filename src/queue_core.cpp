@@ -83,7 +83,7 @@ bool repeat(Side side, QueueClient::Use& use, const Patience& patience, Attempt 
         const int pause = side.looking.first_pause();
         for (int i = 0; i < pause; ++i) os::relax_cpu();
         for (int i = 0; i < looks; ++i) {
-            if (!is_hopeless() && attempt(false)) {
+            if (attempt(false)) {
                 if (pause != 0) side.looking.learn(pause, has_more());
                 return true;
             }
@@ -131,11 +131,7 @@ bool put_with(const Opened& opened, std::size_t size, const Patience& patience, 
                     const std::uint32_t capacity =
                         std::min(ring.capacity() * 2, std::bit_floor(largest_ring / queue.stride));
                     const Arena::Ref more = make_ring(arena, capacity, capacity, queue.stride);
-                    client.adopt(more);
-                    client.follow(more, ring);
-                    arena.mark_owned(more);
-                    std::uint64_t none = 0;
-                    if (!ring.next.compare_exchange_strong(none, more.pack())) arena.release_owned(more);
+                    client.append(more, ring);
                 }
                 client.next_put_ring(ring);
                 continue;
@@ -150,7 +146,9 @@ bool put_with(const Opened& opened, std::size_t size, const Patience& patience, 
     const Side side{queue.putters, client.for_room};
     const auto is_hopeless = [&] { return client.has_no_room(); };
     const auto has_more = [&] { return client.has_room_for_several(); };
-    if (repeat(side, use, patience, attempt, is_hopeless, [] { return false; }, has_more)) return true;
+    if (repeat(
+            side, use, patience, attempt, is_hopeless, [] { return false; }, has_more))
+        return true;
     // There are fewer items than there may be, only the slot is not free yet.
     return !patience.block && is_being_taken &&
            repeat(
@@ -257,9 +255,8 @@ bool QueueCore::put_message(const OutputBuffer& message, const Patience& patienc
         NewParcel parcel(opened.client.arena, message);
         return put_with(opened, message.size(), patience, [&](QueueSlot& slot) { parcel.hand_over(slot); });
     }
-    return put_with(opened, message.size(), patience, [&](QueueSlot& slot) {
-        std::memcpy(slot.payload(), message.bytes().data(), message.size());
-    });
+    return put_with(opened, message.size(), patience,
+                    [&](QueueSlot& slot) { std::memcpy(slot.payload(), message.bytes().data(), message.size()); });
 }
 
 bool QueueCore::put_bytes(std::span<const std::byte> head, std::span<const std::byte> body,
@@ -344,6 +341,8 @@ bool QueueCore::await_message(const Patience& patience, std::uint64_t sender) co
         {opened.queue.getters, client.for_items}, use, patience, has_message, [&] { return client.has_no_news(); },
         is_gone(client.arena, sender), [] { return false; });
 }
+
+WaitSet& QueueCore::getters() const { return open(object()).queue.getters; }
 
 std::uint64_t QueueCore::size() const {
     const Opened opened = open(object());

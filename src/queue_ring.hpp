@@ -103,6 +103,9 @@ public:
     std::uint32_t capacity() const noexcept { return static_cast<std::uint32_t>(mask_ + 1); }
     std::atomic<std::uint64_t> next;      // the ring that follows: a Ref
     std::atomic<std::uint64_t> previous;  // the one that it follows, until that is let go of by the queue
+    // The index + 1 of the process that is about to make it the next of `previous`; 0 once it is that, and has said so, or
+    // somebody has gone on to it.
+    std::atomic<std::uint32_t> linker;
 
 private:
     // In the word: lap (24 bits), state (8), owner (32).

@@ -16,7 +16,7 @@ namespace multiproc::detail {
 struct QueueState {
     std::uint32_t max_size;  // 0: no limit
     std::uint32_t stride;
-    std::uint32_t counts;  // 1: what was taken is unfinished until somebody says that it is done with
+    std::uint32_t counts;              // 1: what was taken is unfinished until somebody says that it is done with
     std::atomic<std::uint64_t> first;  // the ring that items are taken from: a Ref. Owned, as are those behind it
     std::atomic<std::uint64_t> last;   // the ring that items are put into, or one before it
     // Items that were taken, less those that are done with; below 0 if somebody is ahead of that.
@@ -36,7 +36,7 @@ struct Parcel {
 
     struct Reference {
         std::uint64_t ref;
-        std::atomic<std::uint64_t> is_counted;
+        Arena::Note is_counted;
     };
     Reference* reference(std::size_t index) noexcept { return reinterpret_cast<Reference*>(this + 1) + index; }
     std::byte* bytes() noexcept { return reinterpret_cast<std::byte*>(reference(references)); }

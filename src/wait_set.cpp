@@ -162,7 +162,8 @@ void WaitSet::wake_one_at_a_time() noexcept {
         if (!underway_.compare_exchange_strong(none, 1, std::memory_order_seq_cst)) return;
         if (wake_some(1, false) != 0) return;
         underway_.store(0, std::memory_order_seq_cst);
-    } while (has_waiters());
+        // By the bits, as too many may be counted.
+    } while (std::ranges::any_of(bits_, [](const auto& bits) { return bits.load(std::memory_order_seq_cst) != 0; }));
 }
 
 }  // namespace multiproc

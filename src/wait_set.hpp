@@ -6,8 +6,8 @@
 // dead waiter left is a bit without a word, or the word of nobody alive.
 //
 // A thread can also wait in several sets at once (`wait_for_any`). It says so in its slot instead of the name of a set,
-// and marks its bit in each. Such a thread only looks and takes nothing, so all of them are woken, besides those that
-// a wake-up is meant for.
+// and marks its bit in each. Such a thread only looks and takes nothing, so a wake-up is not spent on it: it is woken
+// besides.
 //
 // A wake-up can still be lost with the process that was about to make it. So nobody sleeps longer than `longest_wait`
 // without looking at the state again.
@@ -39,16 +39,25 @@ public:
     template <class StillWaits>
     bool wait(os::Deadline deadline, StillWaits still_waits) {
         const std::uint32_t slot = enter();
-        if (still_waits()) park(slot, deadline);
+        try {
+            if (still_waits()) park(slot, deadline);
+        } catch (...) {
+            leave(slot);
+            throw;
+        }
         return leave(slot);
     }
 
-    // The same in several sets at once: until a change is told in any of them. `wake` of each tells this thread, and also
-    // `count` others.
+    // The same in several sets at once: until woken by way of any of them.
     template <class StillWaits>
     static void wait_for_any(std::span<WaitSet* const> sets, os::Deadline deadline, StillWaits still_waits) {
         const std::uint32_t slot = enter_all(sets);
-        if (still_waits()) park(slot, deadline);
+        try {
+            if (still_waits()) park(slot, deadline);
+        } catch (...) {
+            leave_all(sets, slot);
+            throw;
+        }
         leave_all(sets, slot);
     }
 

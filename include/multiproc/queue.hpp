@@ -152,7 +152,9 @@ public:
     /// Adds an item; waits until there is room. Throws what encoding it throws, std::bad_alloc if there is no shared memory
     /// left for it.
     void put(const T& item) const { this->send(item, {}); }
-    /// The same; throws queue::Full if there is no room at once, without `block`, or else in `timeout`.
+    /// The same; throws queue::Full if there is no room at once, without `block`, or else in `timeout`. (If a process was
+    /// interrupted in the middle of taking an item, room is there in a moment: also without `block` it is awaited, for 20 ms
+    /// at most.)
     void put(const T& item, bool block, std::optional<Timeout> timeout = std::nullopt) const {
         if (!this->send(item, {block, timeout})) throw_queue_full(block);
     }

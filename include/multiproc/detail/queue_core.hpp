@@ -16,6 +16,7 @@
 
 namespace multiproc {
 class Arena;
+class WaitSet;
 struct QueueSlot;
 }  // namespace multiproc
 
@@ -92,6 +93,8 @@ protected:
     bool read_message(Read read, void* context, const Patience& patience, std::uint64_t sender = 0) const;
     /// The same without taking anything.
     bool await_message(const Patience& patience, std::uint64_t sender) const;
+    /// Who waits for messages.
+    WaitSet& getters() const;
 
     std::uint64_t size() const;
     std::uint64_t max_size() const;
