@@ -10,6 +10,7 @@
 
 #include <multiproc/multiproc.hpp>
 
+#include "round_trip.hpp"
 #include "rows.hpp"
 #include "support.hpp"
 
@@ -143,6 +144,39 @@ private:
     std::vector<std::string> command_;
 };
 
+void echo(mp::Connection<int, int> connection) {
+    try {
+        for (;;) connection.send(connection.recv());
+    } catch (const mp::EndOfFile&) {}  // so it goes
+}
+
+class ConnectionAwake : public Pair {
+public:
+    ConnectionAwake() : ConnectionAwake(mp::pipe<int>()) {}
+    double ours() override {
+        const auto trip = [this] {
+            here_.send(1);
+            (void)here_.recv();
+        };
+        for (int i = 0; i < 1000; ++i) trip();
+        return median_of(awake_batches, [&] {
+            const Stopwatch watch;
+            for (std::size_t i = 0; i < awake_batch; ++i) trip();
+            return watch.seconds() / awake_batch;
+        });
+    }
+    double peer() override { return spinning_round_trip(); }
+
+private:
+    explicit ConnectionAwake(std::pair<mp::Connection<int, int>, mp::Connection<int, int>> ends)
+        : here_(std::move(ends.first)), process_(echo, ends.second) {
+        process_.start();
+    }
+
+    mp::Connection<int, int> here_;
+    mp::Process<void> process_;
+};
+
 template <class L>
 double time_of_locking(L& lock) {
     const Stopwatch watch;
@@ -241,6 +275,12 @@ void add_communication_rows(std::vector<Row>& rows, const Settings& settings) {
     rows.push_back(queue_row("queue/python", "Queue<std::string> of 1 KiB, one and one",
                              "Python's multiprocessing.Queue", 50, string_count,
                              [settings] { return std::make_unique<QueueAgainstPython>(settings); }));
+    rows.push_back({.name = "connection/awake",
+                    .what = "Connection, one message there and back, both awake",
+                    .peer = "two cache lines between two spinning processes",
+                    .target = 2.5,
+                    .operations = 1000 + awake_batches * awake_batch,
+                    .open = [] { return std::make_unique<ConnectionAwake>(); }});
     rows.push_back({.name = "lock/uncontended",
                     .what = "Lock, locked and unlocked by one thread",
                     .peer = "std::mutex",

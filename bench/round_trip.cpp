@@ -8,14 +8,13 @@
 
 #include <multiproc/multiproc.hpp>
 
+#include "round_trip.hpp"
 #include "rows.hpp"
 #include "support.hpp"
 
 namespace bench {
 namespace {
 
-constexpr std::size_t awake_batches = 25;
-constexpr std::size_t awake_batch = 400;
 constexpr std::size_t asleep_trips = 100;
 /// Longer than our workers look for work before they sleep.
 constexpr double rest_before_trip = 500e-6;
@@ -48,31 +47,7 @@ public:
         });
     }
 
-    double peer() override {
-        Shared<Lines> lines;
-        Child child([&] {
-            for (std::uint32_t next = 1;; ++next) {
-                std::uint32_t said = 0;
-                while ((said = lines->there.load(std::memory_order_acquire)) < next) {}
-                if (said == goodbye) return;
-                lines->back.store(next, std::memory_order_release);
-            }
-        });
-        std::uint32_t count = 0;
-        const auto trip = [&] {
-            lines->there.store(++count, std::memory_order_release);
-            while (lines->back.load(std::memory_order_acquire) != count) {}
-        };
-        for (int i = 0; i < 1000; ++i) trip();
-        const double seconds = median_of(awake_batches, [&] {
-            const Stopwatch watch;
-            for (std::size_t i = 0; i < awake_batch; ++i) trip();
-            return watch.seconds() / awake_batch;
-        });
-        lines->there.store(goodbye, std::memory_order_release);
-        child.join();
-        return seconds;
-    }
+    double peer() override { return spinning_round_trip(); }
 
 private:
     multiproc::Pool pool_;
@@ -162,6 +137,32 @@ private:
 };
 
 }  // namespace
+
+double spinning_round_trip() {
+    Shared<Lines> lines;
+    Child child([&] {
+        for (std::uint32_t next = 1;; ++next) {
+            std::uint32_t said = 0;
+            while ((said = lines->there.load(std::memory_order_acquire)) < next) {}
+            if (said == goodbye) return;
+            lines->back.store(next, std::memory_order_release);
+        }
+    });
+    std::uint32_t count = 0;
+    const auto trip = [&] {
+        lines->there.store(++count, std::memory_order_release);
+        while (lines->back.load(std::memory_order_acquire) != count) {}
+    };
+    for (int i = 0; i < 1000; ++i) trip();
+    const double seconds = median_of(awake_batches, [&] {
+        const Stopwatch watch;
+        for (std::size_t i = 0; i < awake_batch; ++i) trip();
+        return watch.seconds() / awake_batch;
+    });
+    lines->there.store(goodbye, std::memory_order_release);
+    child.join();
+    return seconds;
+}
 
 void add_round_trip_rows(std::vector<Row>& rows, const Settings& settings) {
     const std::size_t workers = settings.workers;

@@ -57,7 +57,8 @@ Arena::Head* Arena::find(Ref ref, bool also_clearing) const noexcept {
     if (!has_memory(span)) return nullptr;
     Head* const head = head_at(ref.place);
     const CellWord cell = CellWord::unpack(head->word.load(std::memory_order_acquire));
-    const bool is_there = cell.status == Status::live || (also_clearing && cell.status == Status::clearing);
+    const bool is_there = cell.status == Status::live || (also_clearing && cell.status == Status::clearing) ||
+                          (cell.status == Status::taken && cell.kind == overflow_kind);
     return is_there && cell.generation == ref.generation ? head : nullptr;
 }
 
@@ -100,7 +101,11 @@ std::optional<Arena::Ref> Arena::begin(Head& head, std::uint32_t generation, Kin
         }
         word->fetch_or(std::uint64_t{1} << (self_ % 64), std::memory_order_relaxed);
     }
-    head.word.store(CellWord{Status::live, kind, no_process, generation}.pack(), std::memory_order_release);
+    // One for the bits of an object is this process's until that object names it.
+    const CellWord word = kind == overflow_kind
+                              ? CellWord{Status::taken, kind, static_cast<std::uint16_t>(self_ + 1), generation}
+                              : CellWord{Status::live, kind, no_process, generation};
+    head.word.store(word.pack(), std::memory_order_release);
     return Ref{place_of(head), generation};
 }
 
@@ -222,11 +227,18 @@ std::atomic<std::uint64_t>* Arena::holders_of(Head& head, std::uint32_t process,
         if (!make) return nullptr;
         const std::optional<Ref> made = create_small(class_of(all_holders / 8), overflow_kind, all_holders / 8);
         if (!made) return nullptr;
-        // It belongs to this object from here on, and is freed with it.
+        // It says whose it is to be: should this process be killed, whoever sweeps sees there whether it came to that.
+        Head& overflow = *head_at(made->place);
+        std::uint64_t mine = overflow.word.load(std::memory_order_relaxed);
+        const CellWord owner = CellWord::unpack(head.word.load(std::memory_order_relaxed));
+        overflow.overflow.store(Ref{place_of(head), owner.generation}.pack(), std::memory_order_release);
+        // It belongs to this object from here on, and is freed with it; also if that is before it is marked as live.
         if (head.overflow.compare_exchange_strong(seen, made->pack(), std::memory_order_acq_rel)) {
             seen = made->pack();
+            const CellWord live{Status::live, overflow_kind, no_process, made->generation};
+            overflow.word.compare_exchange_strong(mine, live.pack(), std::memory_order_acq_rel);
         } else {
-            vacate(*head_at(made->place));
+            vacate(overflow);
         }
     }
     std::atomic<std::uint64_t>* const bits = bits_in(Ref::unpack(seen));
@@ -269,7 +281,8 @@ bool Arena::is_held(Head& head) noexcept {
     }
 }
 bool Arena::has_holder(Head& head) noexcept {
-    if (head.holders.load(std::memory_order_seq_cst) != 0 || head.counted.load(std::memory_order_seq_cst) != 0)
+    if (head.holders.load(std::memory_order_seq_cst) != 0 ||
+        CountWord::unpack(head.counted.load(std::memory_order_seq_cst)).count != 0)
         return true;
     const std::uint64_t overflow = head.overflow.load(std::memory_order_seq_cst);
     if (overflow == 0) return false;
@@ -307,18 +320,6 @@ void Arena::mark_owned(Ref ref) noexcept {
 void Arena::release_owned(Ref ref) noexcept {
     if (Head* const head = find(ref)) clear_bit(*head, ref, head->holders, owned_bit);
 }
-bool Arena::count_up(Ref ref) noexcept {
-    Head* const head = find(ref);
-    if (head == nullptr) return false;
-    head->counted.fetch_add(1, std::memory_order_seq_cst);
-    head->additions.fetch_add(1, std::memory_order_seq_cst);
-    return true;
-}
-void Arena::count_down(Ref ref) noexcept {
-    Head* const head = find(ref);
-    if (head != nullptr && head->counted.fetch_sub(1, std::memory_order_seq_cst) == 1) free_unless_held(*head, ref);
-}
-
 // Only one process clears it; should that die on the way, whoever sweeps after it goes on.
 void Arena::free(Head& head, std::uint64_t seen) noexcept {
     const CellWord before = CellWord::unpack(seen);
@@ -361,6 +362,10 @@ std::byte* Arena::payload(Ref ref) const noexcept {
 }
 std::size_t Arena::payload_size(Ref ref) const noexcept {
     return static_cast<std::size_t>(head_at(ref.place)->size.load(std::memory_order_acquire));
+}
+Arena::Ref Arena::ref_of(const std::byte* payload) const noexcept {
+    const Head& head = *reinterpret_cast<const Head*>(payload - head_size);
+    return {place_of(head), CellWord::unpack(head.word.load(std::memory_order_acquire)).generation};
 }
 Arena::Kind Arena::kind(Ref ref) const noexcept {
     return CellWord::unpack(head_at(ref.place)->word.load(std::memory_order_acquire)).kind;

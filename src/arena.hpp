@@ -53,6 +53,9 @@ public:
     // for the same object, by another process.
     using Clear = void (*)(Arena&, std::byte* payload) noexcept;
     static void set_clear(Kind kind, Clear clear) noexcept;
+    // Called for each object of this kind after a process has died: finishes what that had begun with it.
+    using Sweep = void (*)(Arena&, Ref, std::uint32_t process) noexcept;
+    static void set_sweep(Kind kind, Sweep sweep) noexcept;
 
     // A new object with `bytes` zeroed bytes, held by this process. Thread-safe. Throws std::bad_alloc when the arena is
     // full.
@@ -72,8 +75,15 @@ public:
     // taking back the mark can be repeated without harm, as after a death. What may be held by several is counted.
     void mark_owned(Ref ref) noexcept;
     void release_owned(Ref ref) noexcept;
-    bool count_up(Ref ref) noexcept;
-    void count_down(Ref ref) noexcept;
+
+    // Counting can be repeated as well, as `note`, a word in the holder that is 0 at first, says how far it has come:
+    // whatever happens in between, once `count_down` is done the holder counts no more. See arena_counting.cpp.
+    using Note = std::atomic<std::uint64_t>;
+    bool count_up(Ref ref, Ref holder, Note& note) noexcept;
+    void count_down(Ref ref, Ref holder, Note& note) noexcept;
+    // Where holders of a kind have their note on an object; null if it has none.
+    using FindNote = Note* (*)(std::byte* payload, Ref ref) noexcept;
+    static void set_find_note(Kind kind, FindNote how) noexcept;
 
     // Whether there is such an object, without holding it.
     bool exists(Ref ref) const noexcept { return find(ref) != nullptr; }
@@ -84,6 +94,7 @@ public:
     std::byte* payload(Ref ref) const noexcept;
     std::size_t payload_size(Ref ref) const noexcept;
     Kind kind(Ref ref) const noexcept;
+    Ref ref_of(const std::byte* payload) const noexcept;
 
     // Where something of an object lies: the same in every process.
     std::uint64_t place_of_byte(const void* byte) const noexcept {
@@ -118,6 +129,8 @@ private:
     std::atomic<std::uint64_t>* holders_of(Head& head, std::uint32_t process, bool make) noexcept;
     std::atomic<std::uint64_t>* bits_in(Ref overflow) const noexcept;
     void clear_memory(std::byte* begin, std::size_t bytes) const noexcept;
+    bool change_count(Head& head, Ref ref, Ref holder, Note& note, bool is_down) noexcept;
+    void settle(std::uint64_t word, Ref ref) noexcept;
     bool is_held(Head& head) noexcept;
     bool has_holder(Head& head) noexcept;
     void release_for(Ref ref, std::uint32_t process) noexcept;
@@ -126,6 +139,7 @@ private:
     void release_overflow(Head& head) noexcept;
     void free(Head& head, std::uint64_t seen) noexcept;
     void vacate(Head& head) noexcept;
+    void sweep_overflow(Head& head, std::uint64_t seen) noexcept;
     void sweep_cell(Head& head, std::uint32_t process) noexcept;
 
     std::shared_ptr<os::Segment> segment_;

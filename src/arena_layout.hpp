@@ -61,13 +61,36 @@ struct SpanWord {
     }
 };
 
+// How many holders count, and which of them has changed that last, if it may not have noted that yet: its place, and of its
+// generation the lowest bits, which tell enough for so short a time.
+struct CountWord {
+    std::uint32_t count = 0;
+    bool is_down = false;
+    std::uint32_t place = 0;
+    std::uint32_t generation = 0;
+
+    static constexpr int count_bits = 22, place_bits = 24, generation_bits = 17;
+    static constexpr std::uint32_t most = (1u << count_bits) - 1, generations = 1u << generation_bits;
+    static_assert(Arena::size / Arena::alignment <= std::size_t{1} << place_bits);
+
+    static CountWord unpack(std::uint64_t word) noexcept {
+        return {static_cast<std::uint32_t>(word) & most, (word >> count_bits & 1) != 0,
+                static_cast<std::uint32_t>(word >> (count_bits + 1)) & ((1u << place_bits) - 1),
+                static_cast<std::uint32_t>(word >> (count_bits + 1 + place_bits))};
+    }
+    std::uint64_t pack() const noexcept {
+        return count | std::uint64_t{is_down} << count_bits | std::uint64_t{place} << (count_bits + 1) |
+               std::uint64_t{generation} << (count_bits + 1 + place_bits);
+    }
+};
+
 // In front of every object.
 struct Arena::Head {
     std::atomic<std::uint64_t> word;
     std::atomic<std::uint64_t> size;      // of the payload
     std::atomic<std::uint64_t> holders;   // processes 0 to 62, and the owned bit
     std::atomic<std::uint64_t> overflow;  // an object with the bits of the others, once one of them holds this: a Ref
-    std::atomic<std::uint64_t> counted;   // how many objects hold it by counting
+    std::atomic<std::uint64_t> counted;   // how many objects hold it by counting: a CountWord
     // How often somebody has begun to hold it, counted when the hold is there: who looks for holders in one place after
     // the other looks again if it has changed meanwhile, as a hold may have moved behind its back.
     std::atomic<std::uint64_t> additions;

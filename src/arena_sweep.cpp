@@ -4,6 +4,26 @@
 #include "arena_layout.hpp"
 
 namespace multiproc {
+namespace {
+
+std::array<std::atomic<Arena::Sweep>, 256> sweeps{};
+
+}  // namespace
+
+void Arena::set_sweep(Kind kind, Sweep sweep) noexcept { sweeps[kind].store(sweep, std::memory_order_release); }
+
+// Of a dead process that was about to have its bits in there: either the object names it, or nobody ever will.
+void Arena::sweep_overflow(Head& head, std::uint64_t seen) noexcept {
+    const CellWord cell = CellWord::unpack(seen);
+    const Head* const owner = find(Ref::unpack(head.overflow.load(std::memory_order_acquire)), true);
+    const bool is_named = owner != nullptr && owner->overflow.load(std::memory_order_acquire) ==
+                                                  Ref{place_of(head), cell.generation}.pack();
+    const CellWord live{Status::live, overflow_kind, no_process, cell.generation};
+    const CellWord mine{Status::taken, overflow_kind, static_cast<std::uint16_t>(self_ + 1), cell.generation};
+    if (head.word.compare_exchange_strong(seen, (is_named ? live : mine).pack(), std::memory_order_acq_rel) &&
+        !is_named)
+        vacate(head);
+}
 
 void Arena::sweep_cell(Head& head, std::uint32_t process) noexcept {
     const std::uint64_t seen = head.word.load(std::memory_order_acquire);
@@ -12,10 +32,12 @@ void Arena::sweep_cell(Head& head, std::uint32_t process) noexcept {
     switch (cell.status) {
         case Status::free: return;
         case Status::taken: {
+            if (!is_its_work) return;
+            if (cell.kind == overflow_kind) return sweep_overflow(head, seen);
             // Nothing in the head counts yet, so there is nothing to clear but what may have come first.
             const CellWord mine{Status::taken, 0, static_cast<std::uint16_t>(self_ + 1), cell.generation};
             std::uint64_t expected = seen;
-            if (is_its_work && head.word.compare_exchange_strong(expected, mine.pack(), std::memory_order_acq_rel)) {
+            if (head.word.compare_exchange_strong(expected, mine.pack(), std::memory_order_acq_rel)) {
                 release_overflow(head);
                 vacate(head);
             }
@@ -26,6 +48,8 @@ void Arena::sweep_cell(Head& head, std::uint32_t process) noexcept {
             return;
         case Status::live:
             if (cell.kind == overflow_kind) return;  // goes with the object it belongs to
+            if (const Sweep sweep = sweeps[cell.kind].load(std::memory_order_acquire); sweep != nullptr)
+                sweep(*this, {place_of(head), cell.generation}, process);
             release_for({place_of(head), cell.generation}, process);
             // The last one to hold it may have died between letting go of it and freeing it.
             free_unless_held(head, {place_of(head), cell.generation});

@@ -27,7 +27,7 @@ thread_local detail::TargetSource* source_of_thread = nullptr;
 class Session {
 public:
     explicit Session(const ManagerAddress& manager) : manager_(manager), pid_(os::current_pid()) {
-        detail::PipeEnd servers = detail::PipeEnd::make();
+        const detail::PipeEnd servers = detail::PipeEnd::make(answers_);
         peer_ = servers.name();
         greet(servers);
     }
@@ -54,7 +54,7 @@ private:
     ManagerAddress manager_;
     std::uint32_t pid_;
     ManagerLane calls_, answers_;
-    detail::PipeEnd end_ = detail::PipeEnd::make();  // the server is told when it is gone
+    detail::PipeEnd end_ = detail::PipeEnd::make(calls_);  // the server is told when it is gone
     std::uint64_t peer_ = 0;
 };
 
@@ -66,7 +66,8 @@ void Session::greet(const detail::PipeEnd& servers) const {
     } catch (const CodecError&) { throw_gone(); }
     if (!is_server_alive()) throw_gone();
     detail::QueueWriter greeting;
-    encode(greeting, Knock::greeting, calls_, answers_, servers, end_.name(), Runtime::get().self_ref().pack());
+    encode(greeting, Knock::greeting, calls_, answers_, end_.name(), Runtime::get().self_ref().pack());
+    servers.encode(greeting);
     detail::HandleAccess::make<ManagerLane>(std::move(accepting)).put(greeting);
 }
 

@@ -20,7 +20,7 @@ namespace multiproc {
 class ManagerLane final : public detail::QueueCore {
 public:
     ManagerLane() : ManagerLane(detail::OfObject{}, make(0, 0)) {}
-    void put(const OutputBuffer& message) const { put_message(message, {}, false); }
+    void put(const OutputBuffer& message) const { put_message(message, {}); }
     // False if nothing came in time, or nothing is left and the end of a pipe that is called `sender` is gone.
     bool get(detail::QueueMessage& message, Timeout timeout, std::uint64_t sender = 0) const {
         return get_message(message, {true, timeout}, sender);
@@ -47,7 +47,8 @@ struct ManagedObject {
     std::uint64_t type;  // hash of its class's name
 };
 
-// The first byte in the accepting lane. A greeting goes on with the two lanes, the server's end and the name of the client's.
+// The first byte in the accepting lane. A greeting goes on with the two lanes, the client's end's
+// name and process, and the server's end.
 enum class Knock : std::uint8_t { greeting, stop };
 // In front of each call. Object 0 is the server: it runs a task.
 struct CallHead {
@@ -69,12 +70,4 @@ inline std::uint64_t type_hash(const std::type_info& type) noexcept {
 namespace multiproc::detail::codec {
 template <>
 struct Coder<ManagerLane> : HandleCoder<ManagerLane> {};
-template <>
-struct Coder<PipeEnd> {
-    static constexpr Problem problem = Problem::none;
-    using Parts = Types<>;
-    static constexpr std::size_t min_size() { return sizeof(std::uint64_t); }
-    static void put(Encoder& encoder, const PipeEnd& end) { end.encode(encoder.out()); }
-    static PipeEnd get(Decoder& decoder) { return PipeEnd::decode(decoder.in()); }
-};
 }  // namespace multiproc::detail::codec

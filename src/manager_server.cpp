@@ -79,8 +79,8 @@ void ManagerServer::run() {
 void ManagerServer::accept(const detail::QueueMessage& message) {
     InputBuffer in = message.input();
     if (decode<Knock>(in) == Knock::stop) return is_stopping_.store(true);
-    auto [calls, answers, end, peer, process] =
-        decode_all<ManagerLane, ManagerLane, detail::PipeEnd, std::uint64_t, std::uint64_t>(in);
+    auto [calls, answers, peer, process] = decode_all<ManagerLane, ManagerLane, std::uint64_t, std::uint64_t>(in);
+    detail::PipeEnd end = detail::PipeEnd::decode(in, answers);
     auto client = std::make_unique<Client>(Client{++clients_, std::move(calls), std::move(answers), std::move(end),
                                                   peer, Runtime::ProcessRef::unpack(process)});
     std::thread([this, mine = std::move(client)] { serve(*mine); }).detach();

@@ -145,6 +145,9 @@ void expect_to_fill(void* memory, std::size_t size) noexcept;
 // Tells the processor that this thread spins.
 void relax_cpu() noexcept;
 
+// The line of this byte will soon be written: has it come from the processor that has it now. No more than a hint.
+void expect_to_write(const void* byte) noexcept;
+
 // ---- handle_passing.cpp: handing a handle to a running process ------------------------------------------------------
 
 class Child;

@@ -117,10 +117,11 @@ void ProcessState::start() {
             {
                 const std::lock_guard lock(registry.mutex);
                 if (!self->starting_) objects = self->message_.take_objects();
-                self->ended_.store(true, std::memory_order_release);
+                self->ended_.store(true, std::memory_order_seq_cst);
                 std::erase(registry.running, self);
             }
             registry.ended.notify_all();  // who wakes up now finds the mutex free
+            registry.waiters.wake_all();
         };
         child = std::make_shared<Child>(std::move(options), &call);  // its ring is empty, so there is room
 

@@ -13,6 +13,7 @@
 
 #include "child.hpp"
 #include "segment_cache.hpp"
+#include "wait_set.hpp"
 
 namespace multiproc::detail {
 
@@ -24,6 +25,7 @@ public:
 
     std::mutex mutex;
     std::condition_variable ended;                       // some process has ended
+    WaitSet waiters{};                                   // the same for threads that wait for other things, too
     std::vector<std::shared_ptr<ProcessState>> running;  // in the order of their start
 
     std::uint32_t next_number() noexcept { return ++count_; }
@@ -56,7 +58,7 @@ public:
         if (child_) child_->signal(os::Signal::terminate);
     }
     // For Sentinel: no checks.
-    bool has_ended() const noexcept { return ended_.load(std::memory_order_acquire); }
+    bool has_ended() const noexcept { return ended_.load(std::memory_order_seq_cst); }
 
     void set_target(TaskTarget target);
     OutputBuffer& message() { return message_; }

@@ -13,6 +13,37 @@
 
 namespace multiproc::detail {
 
+// How one waits on one side of a queue before one sleeps: learned from what came of it before.
+//
+// Who finds nothing and looks again at once meets the other side at each single item, and the cache lines of the two go to
+// and fro for each. Who holds still for a moment finds several, and both run at their full speed. That pays while the
+// other side goes on by itself, and is lost time where it waits for an answer; so it is tried now and then, and kept up
+// as long as several items have come meanwhile.
+class Looking {
+public:
+    // For how long to hold still first, in turns.
+    int first_pause() noexcept {
+        const int pause = pause_.load(std::memory_order_relaxed);
+        if (pause != 0) return pause;
+        const std::uint32_t count = count_.load(std::memory_order_relaxed) + 1;  // threads at once may lose one
+        count_.store(count, std::memory_order_relaxed);
+        return count % trial_interval == 0 ? trial_pause : 0;
+    }
+    // `several`: whether more than one item, or room for more than one, was there then.
+    void learn(int pause, bool several) noexcept {
+        const int next = several ? std::min(pause * 2, most_pause) : pause / 2;
+        if (next != pause_.load(std::memory_order_relaxed))
+            pause_.store(next < trial_pause ? 0 : next, std::memory_order_relaxed);
+    }
+
+private:
+    static constexpr std::uint32_t trial_interval = 64;
+    static constexpr int trial_pause = 4, most_pause = 256;
+
+    std::atomic<int> pause_{0};
+    std::atomic<std::uint32_t> count_{0};
+};
+
 // What this process knows of a queue: the rings it uses, each of which it holds, and whether it has closed the queue.
 class QueueClient final : public LocalPart {
 public:
@@ -55,23 +86,45 @@ public:
     }
     bool has_no_news() noexcept {
         const Use use(*this);
+        QueueRing* const ring = get_.load(std::memory_order_acquire);
+        return ring != nullptr && (!ring->has_news() || !may_leave(*ring));
+    }
+    bool has_items() noexcept {
+        const Use use(*this);
         const QueueRing* const ring = get_.load(std::memory_order_acquire);
-        return ring != nullptr && !ring->has_news();
+        return ring != nullptr && ring->size() != 0;
+    }
+    bool has_room_for_several() noexcept {
+        const Use use(*this);
+        const QueueRing* const ring = put_.load(std::memory_order_acquire);
+        return ring != nullptr && ring->has_room_for_several();
+    }
+    // Whether all that was taken out of a ring that has a next is noted as unfinished, where that counts: `join` knows of
+    // no ring but the present one and those behind it.
+    bool may_leave(QueueRing& ring) noexcept {
+        return state_.counts == 0 || ring.look().result != QueueRing::Result::no || !ring.is_in_use();
     }
     // Null if it is gone.
     QueueRing* look_at(Arena::Ref ref) {
         has_old_.store(true, std::memory_order_relaxed);
         return open(ref);
     }
-    // A new ring, which this process holds since it has made it.
-    void adopt(Arena::Ref ref) {
-        const std::lock_guard lock(mutex_);
-        held_.push_back({ref, reinterpret_cast<QueueRing*>(arena.payload(ref))});
-        has_old_.store(true, std::memory_order_relaxed);
-    }
-    // Before it is linked.
-    void follow(Arena::Ref ref, QueueRing& before) {
-        reinterpret_cast<QueueRing*>(arena.payload(ref))->previous.store(name_of(before), std::memory_order_release);
+    // A new ring, which this process holds since it has made it, is the next of `last`, unless there is one already.
+    void append(Arena::Ref ref, QueueRing& last) {
+        auto& ring = *reinterpret_cast<QueueRing*>(arena.payload(ref));
+        {
+            const std::lock_guard lock(mutex_);
+            held_.push_back({ref, &ring});
+            has_old_.store(true, std::memory_order_relaxed);
+        }
+        // It is the queue's before it is in its place, as others may go on to it at once. Should this process be killed
+        // in between, whoever sweeps after it finds what was to be done here, see `sweep_ring`.
+        ring.previous.store(name_of(last), std::memory_order_relaxed);
+        ring.linker.store(Runtime::get().self() + 1, std::memory_order_seq_cst);
+        arena.mark_owned(ref);
+        std::uint64_t none = 0;
+        if (!last.next.compare_exchange_strong(none, ref.pack(), std::memory_order_seq_cst)) arena.release_owned(ref);
+        ring.linker.store(0, std::memory_order_seq_cst);
     }
     // Begins anew with the first ring.
     void forget_get_ring(QueueRing& now) noexcept {
@@ -102,6 +155,9 @@ public:
     const std::uint32_t self;  // as it signs
     Arena& arena;
     std::atomic<bool> is_closed{false};
+    Looking for_items, for_room;
+
+    QueueState& state() const noexcept { return state_; }
 
 private:
     struct Held {
@@ -123,6 +179,7 @@ private:
     void let_go_of_previous(QueueRing& first) noexcept {
         const std::uint64_t previous = first.previous.load(std::memory_order_acquire);
         if (previous == 0) return;
+        first.linker.store(0, std::memory_order_seq_cst);
         arena.release_owned(Arena::Ref::unpack(previous));
         first.previous.store(0, std::memory_order_release);
     }

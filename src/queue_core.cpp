@@ -26,17 +26,14 @@ constexpr std::int64_t most_large_slots = 4096;
 constexpr std::size_t large_slot = QueueMessage::most_inline, small_slot = 104;  // bytes in slots for any items
 // How often one looks for news before it is worth a system call.
 constexpr int looks = 500;
-
-void count_down(QueueState& queue) noexcept {
-    if (queue.unfinished.fetch_sub(1, std::memory_order_seq_cst) == 1) queue.joiners.wake_all();
-}
+// For how long `try_put` waits for a slot whose item was taken, but whose taker was interrupted in the middle of that.
+constexpr auto longest_taking = std::chrono::milliseconds(20);
 
 // What a dead process was putting in or taking out.
-auto abandon_into(QueueState& queue, Arena& arena) {
-    return [&queue, &arena](QueueSlot& slot) {
+auto abandon_into(Arena& arena) {
+    return [&arena](QueueSlot& slot) {
         if (const std::uint64_t parcel = slot.parcel.load(std::memory_order_acquire); parcel != 0)
             arena.release_owned(Arena::Ref::unpack(parcel));
-        if (slot.counted.exchange(0) != 0) count_down(queue);
     };
 }
 
@@ -52,11 +49,12 @@ struct Opened {
     QueueState& queue;
     QueueClient& client;
 };
-Opened open(const ObjectRef& given, std::byte* state) {
+Opened open(const ObjectRef& given) {
+    if (!given->is_ours()) (void)state_of(*given);  // throws, if nothing is shared with the original
     QueueClient& client =
         client_of(given->is_ours() ? *given : *ObjectRegistry::get().adopt_copy(given->ref()));  // which stays
     if (client.is_closed.load(std::memory_order_relaxed)) throw ClosedError("multiproc: this queue is closed");
-    return {queue_in(state), client};
+    return {client.state(), client};
 }
 
 auto is_gone(const Arena& arena, std::uint64_t sender) {
@@ -68,16 +66,27 @@ os::Deadline deadline_of(const Patience& patience) {
     return deadline_or_never(patience.timeout);
 }
 
+// One side of a queue: who waits there, and how.
+struct Side {
+    WaitSet& waiters;
+    Looking& looking;
+};
+
 // Calls `attempt` until it says that it is done; meanwhile looks, then sleeps while `is_hopeless`. False at the deadline,
-// and once `is_over` was true before an attempt.
-template <class Attempt, class IsHopeless, class IsOver>
-bool repeat(WaitSet& waiters, QueueClient::Use& use, const Patience& patience, Attempt attempt, IsHopeless is_hopeless,
-            IsOver is_over) {
+// and once `is_over` was true before an attempt. `has_more`: whether there is more of what was waited for.
+template <class Attempt, class IsHopeless, class IsOver, class HasMore>
+bool repeat(Side side, QueueClient::Use& use, const Patience& patience, Attempt attempt, IsHopeless is_hopeless,
+            IsOver is_over, HasMore has_more) {
     if (attempt(false)) return true;
     const os::Deadline deadline = deadline_of(patience);
     if (patience.block) {
+        const int pause = side.looking.first_pause();
+        for (int i = 0; i < pause; ++i) os::relax_cpu();
         for (int i = 0; i < looks; ++i) {
-            if (!is_hopeless() && attempt(false)) return true;
+            if (attempt(false)) {
+                if (pause != 0) side.looking.learn(pause, has_more());
+                return true;
+            }
             os::relax_cpu();
         }
     }
@@ -88,20 +97,121 @@ bool repeat(WaitSet& waiters, QueueClient::Use& use, const Patience& patience, A
         is_done = attempt(true);
         if (is_done || is_last || deadline <= os::Clock::now()) break;
         use.pause();
-        was_woken = waiters.wait(deadline, is_hopeless) || was_woken;
+        was_woken = side.waiters.wait(deadline, is_hopeless) || was_woken;
+        side.waiters.looks();
         use.resume();
     }
     // A wake-up is for whoever takes what there is, also if it came before its turn and found nothing then: who was woken
     // hands it on as long as there is more. Those who never slept need not look who does.
-    if (was_woken && !is_hopeless()) waiters.wake(1);
+    if (was_woken && !is_hopeless()) side.waiters.wake_next();
     return is_done;
+}
+
+// `fill` puts the item into the slot.
+template <class Fill>
+bool put_with(const Opened& opened, std::size_t size, const Patience& patience, Fill fill) {
+    QueueState& queue = opened.queue;
+    QueueClient& client = opened.client;
+    Arena& arena = client.arena;
+    QueueClient::Use use(client);
+    bool is_being_taken = false;
+    const auto attempt = [&](bool looks_closely) {
+        for (;;) {
+            QueueRing& ring = client.put_ring();
+            const QueueRing::Claim claim = ring.claim(client.self);
+            if (claim.result == QueueRing::Result::closed) {
+                client.next_put_ring(ring);
+                continue;
+            }
+            if (claim.result == QueueRing::Result::no) {
+                if (looks_closely && ring.clear_away(claim, abandon_into(arena))) continue;
+                is_being_taken = QueueRing::is_being_taken(claim);
+                if (queue.max_size != 0) return false;
+                if (ring.next.load(std::memory_order_acquire) == 0) {
+                    const std::uint32_t capacity =
+                        std::min(ring.capacity() * 2, std::bit_floor(largest_ring / queue.stride));
+                    const Arena::Ref more = make_ring(arena, capacity, capacity, queue.stride);
+                    client.append(more, ring);
+                }
+                client.next_put_ring(ring);
+                continue;
+            }
+            claim.slot->size = static_cast<std::uint32_t>(size);
+            fill(*claim.slot);
+            ring.publish(claim);
+            queue.getters.wake_next();
+            return true;
+        }
+    };
+    const Side side{queue.putters, client.for_room};
+    const auto is_hopeless = [&] { return client.has_no_room(); };
+    const auto has_more = [&] { return client.has_room_for_several(); };
+    if (repeat(
+            side, use, patience, attempt, is_hopeless, [] { return false; }, has_more))
+        return true;
+    // There are fewer items than there may be, only the slot is not free yet.
+    return !patience.block && is_being_taken &&
+           repeat(
+               side, use, {true, longest_taking}, attempt, is_hopeless, [&] { return !is_being_taken; }, has_more);
+}
+
+// What a ring that has a next must come to before it is closed, see QueueClient.
+bool may_close(QueueClient& client, QueueRing& ring, bool looks_closely) {
+    if (looks_closely && client.state().counts != 0) ring.clear_all_away(abandon_into(client.arena));
+    return client.may_leave(ring);
+}
+
+// `take` gets the item out of the slot.
+template <class Take>
+bool get_with(const Opened& opened, const Patience& patience, std::uint64_t sender, Take take) {
+    QueueState& queue = opened.queue;
+    QueueClient& client = opened.client;
+    QueueClient::Use use(client);
+    const auto attempt = [&](bool looks_closely) {
+        for (;;) {
+            QueueRing& ring = client.get_ring();
+            const QueueRing::Claim claim = ring.take(client.self);
+            switch (claim.result) {
+                case QueueRing::Result::closed: client.next_get_ring(ring); continue;
+                case QueueRing::Result::busy:
+                    if (looks_closely && ring.clear_away(claim, abandon_into(client.arena))) continue;
+                    return false;
+                case QueueRing::Result::no:
+                    if (ring.next.load(std::memory_order_acquire) == 0) return false;
+                    if (!may_close(client, ring, looks_closely)) return false;
+                    if (ring.close(claim)) client.next_get_ring(ring);
+                    continue;
+                case QueueRing::Result::done: break;
+            }
+            const auto finish = [&] {
+                // Before the slot is free, so that the item is always seen here or there. If this process is killed in
+                // between, it has got the item.
+                if (queue.counts != 0) queue.unfinished.fetch_add(1, std::memory_order_seq_cst);
+                ring.free(claim);
+                if (queue.max_size != 0) queue.putters.wake_next();
+                // Others may wait for this very slot, where the ring ends.
+                if (ring.next.load(std::memory_order_relaxed) != 0) queue.getters.wake(1);
+            };
+            try {
+                take(*claim.slot);
+            } catch (...) {
+                finish();
+                throw;
+            }
+            finish();
+            return true;
+        }
+    };
+    return repeat(
+        {queue.getters, client.for_items}, use, patience, attempt, [&] { return client.has_no_news(); },
+        is_gone(client.arena, sender), [&] { return client.has_items(); });
 }
 
 }  // namespace
 
 std::size_t QueueCore::state_size() noexcept { return sizeof(QueueState); }
 
-ObjectRef QueueCore::make(std::int64_t max_size, std::size_t inline_bytes) {
+ObjectRef QueueCore::make(std::int64_t max_size, std::size_t inline_bytes, bool counts) {
     if (max_size > most_items) {
         throw std::invalid_argument("multiproc: a queue cannot be limited to " + std::to_string(max_size) +
                                     " items; give at most 1048576, or 0 for no limit");
@@ -109,6 +219,7 @@ ObjectRef QueueCore::make(std::int64_t max_size, std::size_t inline_bytes) {
     ObjectRef object = make_object(kind, sizeof(QueueState));
     QueueState& queue = queue_in(state_of(*object));
     queue.max_size = static_cast<std::uint32_t>(std::max<std::int64_t>(max_size, 0));
+    queue.counts = counts ? 1 : 0;
     // Slots for items of any size are large, unless there are very many.
     const bool is_long = max_size > most_large_slots;
     const std::size_t room = inline_bytes != 0 ? inline_bytes : is_long ? small_slot : large_slot;
@@ -124,120 +235,77 @@ ObjectRef QueueCore::make(std::int64_t max_size, std::size_t inline_bytes) {
     return object;
 }
 
-bool QueueCore::put_message(const OutputBuffer& message, const Patience& patience, bool counts) const {
-    const Opened opened = open(object(), state());
-    QueueState& queue = opened.queue;
-    QueueClient& client = opened.client;
-    Arena& arena = client.arena;
-    std::optional<NewParcel> parcel;
-    const std::size_t room = queue.stride - sizeof(QueueSlot);
-    if (message.size() > room || !message.attachments().empty()) parcel.emplace(arena, message);
+bool QueueCore::put_message(const OutputBuffer& message, const Patience& patience) const {
+    const Opened opened = open(object());
+    if (message.size() > opened.queue.stride - sizeof(QueueSlot) || !message.attachments().empty()) {
+        NewParcel parcel(opened.client.arena, message);
+        return put_with(opened, message.size(), patience, [&](QueueSlot& slot) { parcel.hand_over(slot); });
+    }
+    return put_with(opened, message.size(), patience,
+                    [&](QueueSlot& slot) { std::memcpy(slot.payload(), message.bytes().data(), message.size()); });
+}
 
-    QueueClient::Use use(client);
-    const auto attempt = [&](bool looks_closely) {
-        for (;;) {
-            QueueRing& ring = client.put_ring();
-            QueueRing::Claim claim = ring.claim(client.self);
-            if (claim.result == QueueRing::Result::closed) {
-                client.next_put_ring(ring);
-                continue;
-            }
-            if (claim.result == QueueRing::Result::no) {
-                if (looks_closely && ring.clear_away(claim, abandon_into(queue, arena))) continue;
-                if (queue.max_size != 0) return false;
-                if (ring.next.load(std::memory_order_acquire) == 0) {
-                    const std::uint32_t capacity =
-                        std::min(ring.capacity() * 2, std::bit_floor(largest_ring / queue.stride));
-                    const Arena::Ref more = make_ring(arena, capacity, capacity, queue.stride);
-                    client.adopt(more);
-                    client.follow(more, ring);
-                    arena.mark_owned(more);
-                    std::uint64_t none = 0;
-                    if (!ring.next.compare_exchange_strong(none, more.pack())) arena.release_owned(more);
-                }
-                client.next_put_ring(ring);
-                continue;
-            }
-            QueueSlot& slot = *claim.slot;
-            slot.size = static_cast<std::uint32_t>(message.size());
-            if (parcel) {
-                parcel->hand_over(slot);
-            } else {
-                std::memcpy(slot.payload(), message.bytes().data(), message.size());
-            }
-            if (counts) {
-                queue.unfinished.fetch_add(1, std::memory_order_seq_cst);
-                slot.counted.store(1, std::memory_order_release);
-            }
-            ring.publish(claim);
-            queue.getters.wake(1);
-            return true;
-        }
-    };
-    return repeat(
-        queue.putters, use, patience, attempt, [&] { return client.has_no_room(); }, [] { return false; });
+bool QueueCore::put_bytes(std::span<const std::byte> head, std::span<const std::byte> body,
+                          const Patience& patience) const {
+    const Opened opened = open(object());
+    const std::size_t size = head.size() + body.size();
+    if (size > opened.queue.stride - sizeof(QueueSlot)) {
+        QueueWriter writer;
+        writer.write(head.data(), head.size());
+        writer.write(body.data(), body.size());
+        return put_message(writer, patience);
+    }
+    return put_with(opened, size, patience, [&](QueueSlot& slot) {
+        std::memcpy(slot.payload(), head.data(), head.size());
+        if (!body.empty()) std::memcpy(slot.payload() + head.size(), body.data(), body.size());
+    });
+}
+
+// The parcel is this process's, no more the slot's.
+void QueueMessage::take_parcel(QueueSlot& slot, Arena& arena) noexcept {
+    const std::uint64_t name = slot.parcel.load(std::memory_order_acquire);
+    // Nobody else in this process holds it: its producer has let go of it before it was there to be taken.
+    const Arena::Ref ref = Arena::Ref::unpack(name);
+    auto& parcel = *reinterpret_cast<Parcel*>(arena.payload(ref));
+    data_ = parcel.bytes();
+    size_ = parcel.size_here();
+    if (arena.hold(ref)) {
+        parcel_ = name;
+    } else {  // no room to note that: the bytes are copied, and what they refer to may be gone then
+        large_.reset(new (std::nothrow) std::byte[size_]);
+        if (large_ == nullptr) size_ = 0;
+        if (size_ != 0) std::memcpy(large_.get(), data_, size_);
+        data_ = large_.get();
+    }
+    arena.release_owned(ref);
+    slot.parcel.store(0, std::memory_order_relaxed);
 }
 
 bool QueueCore::get_message(QueueMessage& message, const Patience& patience, std::uint64_t sender) const {
-    const Opened opened = open(object(), state());
-    QueueState& queue = opened.queue;
-    QueueClient& client = opened.client;
-    Arena& arena = client.arena;
-    QueueClient::Use use(client);
-    bool refers = false;
-    const auto attempt = [&](bool looks_closely) {
-        for (;;) {
-            QueueRing& ring = client.get_ring();
-            const QueueRing::Claim claim = ring.take(client.self);
-            switch (claim.result) {
-                case QueueRing::Result::closed: client.next_get_ring(ring); continue;
-                case QueueRing::Result::busy:
-                    if (looks_closely && ring.clear_away(claim, abandon_into(queue, arena))) continue;
-                    return false;
-                case QueueRing::Result::no:
-                    if (ring.next.load(std::memory_order_acquire) == 0) return false;
-                    if (ring.close(claim)) client.next_get_ring(ring);
-                    continue;
-                case QueueRing::Result::done: break;
-            }
-            QueueSlot& slot = *claim.slot;
-            if (const std::uint64_t name = slot.parcel.load(std::memory_order_acquire); name != 0) {
-                // Nobody else in this process holds it: its producer has let go of it before it was there to be taken.
-                const Arena::Ref ref = Arena::Ref::unpack(name);
-                auto& parcel = *reinterpret_cast<Parcel*>(arena.payload(ref));
-                message.data_ = parcel.bytes();
-                message.size_ = parcel.size_here();
-                refers = parcel.references != 0;
-                if (arena.hold(ref)) {
-                    message.parcel_ = name;
-                } else {  // no room to note that: the bytes are copied, and what they refer to may be gone then
-                    message.large_.reset(new (std::nothrow) std::byte[message.size_]);
-                    if (message.large_ == nullptr) message.size_ = 0;
-                    if (message.size_ != 0) std::memcpy(message.large_.get(), message.data_, message.size_);
-                    message.data_ = message.large_.get();
-                }
-                arena.release_owned(ref);
-                slot.parcel.store(0, std::memory_order_relaxed);
-            } else {
-                message.size_ = slot.size;
-                std::memcpy(message.small_, slot.payload(), message.size_);
-            }
-            slot.counted.store(0, std::memory_order_relaxed);
-            ring.free(claim);
-            if (queue.max_size != 0) queue.putters.wake(1);
-            // Others may wait for this very slot, where the ring ends.
-            if (ring.next.load(std::memory_order_relaxed) != 0) queue.getters.wake(1);
-            return true;
-        }
-    };
-    const bool has_come = repeat(
-        queue.getters, use, patience, attempt, [&] { return client.has_no_news(); }, is_gone(arena, sender));
-    if (has_come && refers && message.parcel_ != 0) message.take_in_blocks();
-    return has_come;
+    const Opened opened = open(object());
+    const bool is_done = get_with(opened, patience, sender, [&](QueueSlot& slot) {
+        if (slot.parcel.load(std::memory_order_acquire) != 0) return message.take_parcel(slot, opened.client.arena);
+        message.size_ = slot.size;
+        std::memcpy(message.small_, slot.payload(), message.size_);
+    });
+    if (message.parcel_ != 0) message.take_in_blocks();
+    return is_done;
+}
+
+bool QueueCore::read_message(Read read, void* context, const Patience& patience, std::uint64_t sender) const {
+    const Opened opened = open(object());
+    QueueMessage parcel;  // what is in one may be large: that is read when the slot is free
+    const bool is_done = get_with(opened, patience, sender, [&](QueueSlot& slot) {
+        if (slot.parcel.load(std::memory_order_acquire) != 0) return parcel.take_parcel(slot, opened.client.arena);
+        read(context, {slot.payload(), slot.size});
+    });
+    if (parcel.parcel_ != 0) parcel.take_in_blocks();
+    if (is_done && parcel.size_ != 0) read(context, {parcel.data_, parcel.size_});
+    return is_done;
 }
 
 bool QueueCore::await_message(const Patience& patience, std::uint64_t sender) const {
-    const Opened opened = open(object(), state());
+    const Opened opened = open(object());
     QueueClient& client = opened.client;
     QueueClient::Use use(client);
     const auto has_message = [&](bool looks_closely) {
@@ -246,26 +314,27 @@ bool QueueCore::await_message(const Patience& patience, std::uint64_t sender) co
             const QueueRing::Claim seen = ring.look();
             if (seen.result == QueueRing::Result::done) return true;
             if (seen.result == QueueRing::Result::busy) {
-                if (looks_closely && ring.clear_away(seen, abandon_into(opened.queue, client.arena))) continue;
+                if (looks_closely && ring.clear_away(seen, abandon_into(client.arena))) continue;
                 return false;
             }
             if (seen.result == QueueRing::Result::no) {
                 if (ring.next.load(std::memory_order_acquire) == 0) return false;
+                if (!may_close(client, ring, looks_closely)) return false;
                 if (!ring.close(seen)) continue;
             }
             client.next_get_ring(ring);
         }
     };
-    const bool has_come = repeat(
-        opened.queue.getters, use, patience, has_message, [&] { return client.has_no_news(); },
-        is_gone(client.arena, sender));
-    // The wake-up was for somebody who takes it.
-    if (has_come) opened.queue.getters.wake(1);
-    return has_come;
+    // The message stays, so if this thread was woken for it, the wake-up goes on to somebody who takes it.
+    return repeat(
+        {opened.queue.getters, client.for_items}, use, patience, has_message, [&] { return client.has_no_news(); },
+        is_gone(client.arena, sender), [] { return false; });
 }
 
+WaitSet& QueueCore::getters() const { return open(object()).queue.getters; }
+
 std::uint64_t QueueCore::size() const {
-    const Opened opened = open(object(), state());
+    const Opened opened = open(object());
     QueueClient& client = opened.client;
     for (;;) {
         const QueueClient::Use use(client);
@@ -289,33 +358,60 @@ std::uint64_t QueueCore::size() const {
 
 std::uint64_t QueueCore::max_size() const { return queue_in(state()).max_size; }
 
-void QueueCore::close_here() const { open(object(), state()).client.is_closed.store(true, std::memory_order_relaxed); }
+void QueueCore::close_here() const { open(object()).client.is_closed.store(true, std::memory_order_relaxed); }
 
 bool QueueCore::done() const {
-    QueueState& queue = open(object(), state()).queue;
-    std::uint64_t seen = queue.unfinished.load(std::memory_order_relaxed);
+    const Opened opened = open(object());
+    QueueState& queue = opened.queue;
+    std::int64_t seen = queue.unfinished.load(std::memory_order_seq_cst);
     do {
-        if (seen == 0) return false;
+        if (seen <= 0 && seen + static_cast<std::int64_t>(size()) <= 0) return false;
     } while (!queue.unfinished.compare_exchange_weak(seen, seen - 1, std::memory_order_seq_cst));
-    if (seen == 1) queue.joiners.wake_all();
+    if (seen == 1 && queue.joiners.has_waiters()) {
+        const QueueClient::Use use(opened.client);
+        const QueueRing::Result result = opened.client.get_ring().look().result;
+        if (result == QueueRing::Result::no || result == QueueRing::Result::closed) queue.joiners.wake_all();
+    }
     return true;
 }
 
-bool QueueCore::await_done(std::optional<Timeout> timeout) const {
-    const Opened opened = open(object(), state());
-    QueueState& queue = opened.queue;
-    QueueClient& client = opened.client;
-    const os::Deadline deadline = deadline_or_never(timeout);
-    const auto is_open = [&] { return queue.unfinished.load(std::memory_order_seq_cst) != 0; };
-    while (is_open()) {
-        {
-            // What was lost with a process that died while it took it is done with.
-            const QueueClient::Use use(client);
-            client.get_ring().clear_all_away(abandon_into(queue, client.arena));
+// Whether something is unfinished: it is in the queue, or it was taken and is not done with. There is no one word that
+// says both, as a process could be killed between a change of the queue and one of the word. Instead: the ring is empty
+// at its head; then no slot of it is in use, so all that was taken counts in `unfinished`; then that is 0; and at the
+// head is nothing still, so nothing was put in meanwhile. So when `unfinished` was 0, all was done. (In the rings before
+// this one is nothing in use, see `may_close`, and nothing is put there any more, as they are closed.)
+static bool is_unfinished(QueueState& queue, QueueClient& client) {
+    const QueueClient::Use use(client);
+    for (;;) {
+        QueueRing& ring = client.get_ring();
+        const QueueRing::Claim seen = ring.look();
+        switch (seen.result) {
+            case QueueRing::Result::closed: client.next_get_ring(ring); continue;
+            case QueueRing::Result::done: return true;
+            case QueueRing::Result::busy:
+                if (ring.clear_away(seen, abandon_into(client.arena))) continue;
+                return true;
+            case QueueRing::Result::no: break;
         }
-        if (!is_open()) break;
+        // What was lost with a process that died while it took it is done with.
+        ring.clear_all_away(abandon_into(client.arena));
+        if (ring.is_in_use()) return true;
+        if (ring.next.load(std::memory_order_acquire) != 0) {
+            if (ring.close(seen)) client.next_get_ring(ring);
+            continue;
+        }
+        if (queue.unfinished.load(std::memory_order_seq_cst) != 0) return true;
+        if (QueueRing::is_unchanged(seen)) return false;
+    }
+}
+
+bool QueueCore::await_done(std::optional<Timeout> timeout) const {
+    const Opened opened = open(object());
+    const os::Deadline deadline = deadline_or_never(timeout);
+    const auto is_open = [&] { return is_unfinished(opened.queue, opened.client); };
+    while (is_open()) {
         if (deadline <= os::Clock::now()) return false;
-        queue.joiners.wait(deadline, is_open);
+        opened.queue.joiners.wait(deadline, is_open);
     }
     return true;
 }

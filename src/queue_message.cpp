@@ -106,12 +106,12 @@ void NewParcel::fill(Parcel& parcel, std::span<const Attachment> attached) {
             const Arena::Ref stored = store_block(arena_, *block);
             // The parcel's before it is this process's no more, as with parcels themselves.
             reference.ref = stored.pack();
-            reference.hold.store(Parcel::owns);
+            reference.is_owned.store(1);
             arena_.mark_owned(stored);
             arena_.release(stored);
         } else {
             reference.ref = multiproc::name_of(attached[i]).pack();
-            if (arena_.count_up(Arena::Ref::unpack(reference.ref))) reference.hold.store(Parcel::counts);
+            arena_.count_up(Arena::Ref::unpack(reference.ref), ref_, reference.is_counted);
         }
     }
 }
@@ -139,7 +139,7 @@ void QueueMessage::take_in_blocks() {
     Arena& arena = Runtime::get().arena();
     auto& parcel = *reinterpret_cast<Parcel*>(arena.payload(Arena::Ref::unpack(parcel_)));
     for (std::uint32_t i = 0; i < parcel.references; ++i) {
-        if (parcel.reference(i)->hold.load() != Parcel::owns) continue;
+        if (parcel.reference(i)->is_owned.load(std::memory_order_acquire) == 0) continue;
         const BlockRef block = fetch_block(arena, Arena::Ref::unpack(parcel.reference(i)->ref));
         blocks_.push_back(block);
         if (i + 1 != parcel.body) continue;

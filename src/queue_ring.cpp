@@ -3,6 +3,12 @@
 #include <bit>
 
 namespace multiproc {
+namespace {
+
+// For how many slots ahead the lines are asked for.
+constexpr std::uint64_t ahead = 8;
+
+}  // namespace
 
 void QueueRing::set_up(std::uint32_t capacity, std::uint32_t limit, std::uint32_t stride) noexcept {
     mask_ = capacity - 1;
@@ -48,6 +54,8 @@ QueueRing::Claim QueueRing::claim(std::uint32_t self) noexcept {
         if (!slot.word.compare_exchange_strong(seen, pack(lap(tail), writing, self), std::memory_order_acq_rel))
             continue;
         advance(tail_, tail);
+        // Consumers had the next ones last.
+        os::expect_to_write(&slot_at(tail + ahead));
         return {Result::done, &slot, tail, 0};
     }
 }
@@ -97,6 +105,14 @@ bool QueueRing::close(const Claim& claim) noexcept {
            (lap_of(seen) == (lap(claim.position) & 0xffffff) && state_of(seen) == closed);
 }
 
+bool QueueRing::is_in_use() const noexcept {
+    for (std::uint64_t i = 0; i <= mask_; ++i) {
+        const State state = state_of(slot_at(i).word.load(std::memory_order_seq_cst));
+        if (state == writing || state == ready || state == taken) return true;
+    }
+    return false;
+}
+
 bool QueueRing::has_news() const noexcept {
     const std::uint64_t head = head_.load(std::memory_order_seq_cst);
     const std::uint64_t word = slot_at(head).word.load(std::memory_order_seq_cst);
@@ -108,8 +124,10 @@ bool QueueRing::has_news() const noexcept {
 
 bool QueueRing::has_room() const noexcept {
     const std::uint64_t tail = tail_.load(std::memory_order_seq_cst);
-    const std::uint64_t head = head_.load(std::memory_order_seq_cst);
-    if (limit_ != capacity() && tail >= head && tail - head >= limit_) return false;
+    if (limit_ != capacity()) {  // else the consumers' line is left alone
+        const std::uint64_t head = head_.load(std::memory_order_seq_cst);
+        if (tail >= head && tail - head >= limit_) return false;
+    }
     const std::uint64_t word = slot_at(tail).word.load(std::memory_order_seq_cst);
     return lap_of(word) == (lap(tail) & 0xffffff);
 }

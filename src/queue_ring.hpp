@@ -20,9 +20,9 @@ namespace multiproc {
 
 struct QueueSlot {
     std::atomic<std::uint64_t> word;
-    std::atomic<std::uint64_t> parcel;   // an object that the item is in, or 0: it is behind this
-    std::uint32_t size;                  // of the item
-    std::atomic<std::uint32_t> counted;  // 1: it counts as unfinished, see JoinableQueue
+    std::atomic<std::uint64_t> parcel;  // an object that the item is in, or 0: it is behind this
+    std::uint32_t size;                 // of the item
+    std::uint32_t unused;
 
     std::byte* payload() noexcept { return reinterpret_cast<std::byte*>(this + 1); }
 };
@@ -65,10 +65,24 @@ public:
     // Closes the ring where it is empty. False if there is something after all.
     bool close(const Claim& claim) noexcept;
 
+    // Whether an item is there, or being put in or taken, in whatever slot; those of the dead do not count, if they were
+    // cleared away before.
+    bool is_in_use() const noexcept;
+    // Of a slot that was seen free: whether nothing was put into the ring since.
+    static bool is_unchanged(const Claim& claim) noexcept {
+        return claim.slot->word.load(std::memory_order_seq_cst) == claim.seen;
+    }
+
+    // Whether the slot that is in the way of `claim` is about to be free: its item was taken.
+    static bool is_being_taken(const Claim& claim) noexcept {
+        return claim.result == Result::no && state_of(claim.seen) == taken;
+    }
+
     // Whether `take`, or `claim`, may have something to say.
     bool has_news() const noexcept;
     bool has_room() const noexcept;
     std::uint64_t size() const noexcept;
+    bool has_room_for_several() const noexcept { return size() + 1 < limit_; }
 
     // Every slot whose owner has died, wherever it is.
     template <class Abandon>
@@ -89,6 +103,9 @@ public:
     std::uint32_t capacity() const noexcept { return static_cast<std::uint32_t>(mask_ + 1); }
     std::atomic<std::uint64_t> next;      // the ring that follows: a Ref
     std::atomic<std::uint64_t> previous;  // the one that it follows, until that is let go of by the queue
+    // The index + 1 of the process that is about to make it the next of `previous`; 0 once it is that, and has said so, or
+    // somebody has gone on to it.
+    std::atomic<std::uint32_t> linker;
 
 private:
     // In the word: lap (24 bits), state (8), owner (32).
@@ -145,7 +162,6 @@ bool QueueRing::clear_away(const Claim& claim, Abandon abandon) {
     if (!claim.slot->word.compare_exchange_strong(expected, mine, std::memory_order_acq_rel)) return true;
     abandon(*claim.slot);
     claim.slot->parcel.store(0, std::memory_order_relaxed);
-    claim.slot->counted.store(0, std::memory_order_relaxed);
     const bool is_written = state == writing;
     const std::uint64_t after = is_written ? pack(lap_of(mine), skipped) : pack(lap_of(mine) + 1u, free_slot);
     claim.slot->word.store(after, std::memory_order_seq_cst);

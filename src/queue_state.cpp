@@ -16,19 +16,41 @@ void clear_parcel(Arena& arena, std::byte* payload) noexcept {
     for (std::uint32_t i = 0; i < parcel.references; ++i) {
         Parcel::Reference& reference = *parcel.reference(i);
         const Arena::Ref ref = Arena::Ref::unpack(reference.ref);
-        // What is the parcel's own can be let go of twice, as after a death; so that comes before it is noted.
-        if (reference.hold.load() == Parcel::owns) arena.release_owned(ref);
-        if (reference.hold.exchange(Parcel::none) == Parcel::counts) arena.count_down(ref);
+        // What is the parcel's own can be let go of twice, as after a death.
+        if (reference.is_owned.load(std::memory_order_acquire) != 0) arena.release_owned(ref);
+        if (reference.is_counted.load(std::memory_order_acquire) != 0)
+            arena.count_down(ref, arena.ref_of(payload), reference.is_counted);
     }
+}
+Arena::Note* note_in_parcel(std::byte* payload, Arena::Ref ref) noexcept {
+    auto& parcel = *reinterpret_cast<Parcel*>(payload);
+    for (std::uint32_t i = 0; i < parcel.references; ++i)
+        if (parcel.reference(i)->ref == ref.pack()) return &parcel.reference(i)->is_counted;
+    return nullptr;
 }
 void clear_ring(Arena& arena, std::byte* payload) noexcept {
     reinterpret_cast<QueueRing*>(payload)->for_each_parcel([&](Arena::Ref parcel) { arena.release_owned(parcel); });
+}
+// A dead process was about to link the ring: nobody else will, so if it is not the next of the one before, it never will be
+// anything. Whoever goes on to it takes the mark away first and lets go of the one before only then: so while the mark is
+// there, so is that one, if the ring is its next.
+void sweep_ring(Arena& arena, Arena::Ref ref, std::uint32_t process) noexcept {
+    auto& ring = *reinterpret_cast<QueueRing*>(arena.payload(ref));
+    if (ring.linker.load(std::memory_order_seq_cst) != process + 1) return;
+    const Arena::Ref before = Arena::Ref::unpack(ring.previous.load(std::memory_order_acquire));
+    const bool is_linked =
+        arena.exists(before) &&
+        reinterpret_cast<QueueRing*>(arena.payload(before))->next.load(std::memory_order_seq_cst) == ref.pack();
+    if (ring.linker.load(std::memory_order_seq_cst) != process + 1) return;
+    if (!is_linked) arena.release_owned(ref);  // the sweep itself holds it for the dead process still
+    ring.linker.store(0, std::memory_order_seq_cst);
 }
 // From the first ring on. Each names the next, so that is read before it goes.
 void clear_queue(Arena& arena, std::byte* payload) noexcept {
     std::uint64_t name = queue_in(payload).first.exchange(0);
     while (name != 0) {
         const Arena::Ref ring = Arena::Ref::unpack(name);
+        if (!arena.exists(ring)) return;  // a sweep has come to it first, as its maker had not said whose it is
         name = reinterpret_cast<QueueRing*>(arena.payload(ring))->next.load();
         arena.release_owned(ring);
     }
@@ -36,7 +58,9 @@ void clear_queue(Arena& arena, std::byte* payload) noexcept {
 
 const bool are_clears_known = [] {
     Arena::set_clear(parcel_kind, clear_parcel);
+    Arena::set_find_note(parcel_kind, note_in_parcel);
     Arena::set_clear(ring_kind, clear_ring);
+    Arena::set_sweep(ring_kind, sweep_ring);
     Arena::set_clear(queue_kind, clear_queue);
     return true;
 }();

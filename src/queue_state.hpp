@@ -17,9 +17,11 @@ namespace multiproc::detail {
 struct QueueState {
     std::uint32_t max_size;  // 0: no limit
     std::uint32_t stride;
+    std::uint32_t counts;              // 1: what was taken is unfinished until somebody says that it is done with
     std::atomic<std::uint64_t> first;  // the ring that items are taken from: a Ref. Owned, as are those behind it
     std::atomic<std::uint64_t> last;   // the ring that items are put into, or one before it
-    alignas(64) std::atomic<std::uint64_t> unfinished;
+    // Items that were taken, less those that are done with; below 0 if somebody is ahead of that.
+    alignas(64) std::atomic<std::int64_t> unfinished;
     alignas(64) WaitSet getters;
     alignas(64) WaitSet putters;
     alignas(64) WaitSet joiners;
@@ -34,10 +36,10 @@ struct Parcel {
     std::uint32_t references;
     std::uint32_t body;  // 0: the item is here, behind the references; else which of these it is in, from 1 on
 
-    enum Hold : std::uint64_t { none, counts, owns };
     struct Reference {
         std::uint64_t ref;
-        std::atomic<std::uint64_t> hold;
+        Arena::Note is_counted;
+        std::atomic<std::uint64_t> is_owned;
     };
     Reference* reference(std::size_t index) noexcept { return reinterpret_cast<Reference*>(this + 1) + index; }
     std::size_t size_here() const noexcept { return body != 0 ? 0 : static_cast<std::size_t>(size); }

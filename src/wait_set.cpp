@@ -8,6 +8,9 @@
 namespace multiproc {
 namespace {
 
+// In the place of the name of a set.
+constexpr std::uint64_t several_sets = UINT64_MAX;
+
 // This thread's slot, claimed when it first waits. Without a destructor, so that it can be looked at while the thread, or
 // the program, ends.
 struct ThreadSlot {
@@ -49,14 +52,37 @@ std::uint32_t ThreadSlot::get(Runtime& current) {
 // The same in every process, and no other set has it as long as this one is there.
 std::uint64_t WaitSet::name() const noexcept { return Runtime::get().arena().place_of_byte(this); }
 
+// Counted first: more may be counted than are marked, after a death, but never fewer.
+void WaitSet::mark(std::uint32_t slot) noexcept {
+    const std::uint64_t bit = std::uint64_t{1} << (slot % 64);
+    marked_.fetch_add(1, std::memory_order_seq_cst);
+    if ((bits_[slot / 64].fetch_or(bit, std::memory_order_seq_cst) & bit) != 0)
+        marked_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void WaitSet::unmark(std::uint32_t slot) noexcept {
+    const std::uint64_t bit = std::uint64_t{1} << (slot % 64);
+    if ((bits_[slot / 64].fetch_and(~bit, std::memory_order_seq_cst) & bit) != 0)
+        marked_.fetch_sub(1, std::memory_order_relaxed);
+}
+
 std::uint32_t WaitSet::enter() {
     Runtime& runtime = Runtime::get();
     const std::uint32_t slot = this_thread_slot.get(runtime);
     WaitSlot& mine = runtime.wait_slot(slot);
     mine.word.store(0, std::memory_order_relaxed);
     mine.waits_in.store(name(), std::memory_order_relaxed);
-    bits_[slot / 64].fetch_or(std::uint64_t{1} << (slot % 64), std::memory_order_release);
-    waiting_.fetch_add(1, std::memory_order_seq_cst);
+    mark(slot);
+    return slot;
+}
+
+std::uint32_t WaitSet::enter_all(std::span<WaitSet* const> sets) {
+    Runtime& runtime = Runtime::get();
+    const std::uint32_t slot = this_thread_slot.get(runtime);
+    WaitSlot& mine = runtime.wait_slot(slot);
+    mine.word.store(0, std::memory_order_relaxed);
+    mine.waits_in.store(several_sets, std::memory_order_relaxed);
+    for (WaitSet* const set : sets) set->mark(slot);
     return slot;
 }
 
@@ -70,7 +96,7 @@ void WaitSet::park(std::uint32_t slot, os::Deadline deadline) noexcept {
 
 // Whoever wakes it may die before the word is changed. And the word may have been changed by one who was about to wake
 // this thread from an earlier wait; so before it sleeps on, that is undone.
-bool WaitSet::is_woken(std::uint32_t slot) const noexcept {
+bool WaitSet::is_woken(std::uint32_t slot) noexcept {
     WaitSlot& mine = Runtime::get().wait_slot(slot);
     mine.word.store(0, std::memory_order_seq_cst);
     return mine.waits_in.load(std::memory_order_seq_cst) == 0;
@@ -78,15 +104,24 @@ bool WaitSet::is_woken(std::uint32_t slot) const noexcept {
 
 // Whether it was woken.
 bool WaitSet::leave(std::uint32_t slot) noexcept {
-    Runtime& runtime = Runtime::get();
-    const bool was_woken = runtime.wait_slot(slot).waits_in.exchange(0, std::memory_order_acq_rel) == 0;
-    bits_[slot / 64].fetch_and(~(std::uint64_t{1} << (slot % 64)), std::memory_order_relaxed);
-    waiting_.fetch_sub(1, std::memory_order_relaxed);
+    const bool was_woken = Runtime::get().wait_slot(slot).waits_in.exchange(0, std::memory_order_acq_rel) == 0;
+    unmark(slot);
     if (this_thread_slot.is_ending) this_thread_slot.give_back();
     return was_woken;
 }
 
-void WaitSet::wake_some(std::uint32_t count, bool only_living) noexcept {
+void WaitSet::leave_all(std::span<WaitSet* const> sets, std::uint32_t slot) noexcept {
+    Runtime::get().wait_slot(slot).waits_in.exchange(0, std::memory_order_acq_rel);
+    for (WaitSet* const set : sets) set->unmark(slot);
+    if (this_thread_slot.is_ending) this_thread_slot.give_back();
+}
+
+// How many it has woken, those that wait in several sets not counted.
+//
+// A bit is taken back before its thread is: so the next one who has something to tell does not stop at a thread that is
+// on its way already. Had the bit been taken afterwards, the thread could have marked it anew in between, for its next
+// wait, and that would go unseen. If the waker dies between the two, the thread looks when `longest_wait` is over.
+std::uint32_t WaitSet::wake_some(std::uint32_t count, bool only_living) noexcept {
     Runtime& runtime = Runtime::get();
     const std::uint64_t here = name();
     std::uint32_t woken = 0;
@@ -100,16 +135,35 @@ void WaitSet::wake_some(std::uint32_t count, bool only_living) noexcept {
         for (std::uint64_t seen = bits_[index].load(std::memory_order_acquire) & mask; seen != 0 && woken < count;
              seen &= seen - 1) {
             const std::uint32_t slot = index * 64 + static_cast<std::uint32_t>(std::countr_zero(seen));
+            unmark(slot);
             if (only_living && !runtime.is_slot_alive(slot)) continue;
             WaitSlot& waiter = runtime.wait_slot(slot);
             std::uint64_t expected = here;
-            if (!waiter.waits_in.compare_exchange_strong(expected, 0, std::memory_order_acq_rel)) continue;
+            bool is_meant = waiter.waits_in.compare_exchange_strong(expected, 0, std::memory_order_acq_rel);
+            if (!is_meant && (expected != several_sets ||
+                              !waiter.waits_in.compare_exchange_strong(expected, 0, std::memory_order_acq_rel)))
+                continue;
             waiter.word.store(1, std::memory_order_release);
             runtime.lot().unpark(slot, waiter.word);
+            if (!is_meant) continue;
             last_.store(slot, std::memory_order_relaxed);
             ++woken;
         }
     }
+    return woken;
+}
+
+// Of those who find somebody else at it, none needs to do more: if that one finds no thread to wake, it says so and looks
+// again for one that has come meanwhile; and the thread that it has woken calls `looks` before it looks, so it sees what
+// was changed before, and hands on. If one of them dies in between, the mark is taken back by a waiter whose time is over.
+void WaitSet::wake_one_at_a_time() noexcept {
+    do {
+        std::uint32_t none = 0;
+        if (!underway_.compare_exchange_strong(none, 1, std::memory_order_seq_cst)) return;
+        if (wake_some(1, false) != 0) return;
+        underway_.store(0, std::memory_order_seq_cst);
+        // By the bits, as too many may be counted.
+    } while (std::ranges::any_of(bits_, [](const auto& bits) { return bits.load(std::memory_order_seq_cst) != 0; }));
 }
 
 }  // namespace multiproc

@@ -5,6 +5,10 @@
 // of them gets it, so a waiter knows whether it was woken, and a wake-up is never spent on one that has given up. What a
 // dead waiter left is a bit without a word, or the word of nobody alive.
 //
+// A thread can also wait in several sets at once (`wait_for_any`). It says so in its slot instead of the name of a set,
+// and marks its bit in each. Such a thread only looks and takes nothing, so a wake-up is not spent on it: it is woken
+// besides.
+//
 // A wake-up can still be lost with the process that was about to make it. So nobody sleeps longer than `longest_wait`
 // without looking at the state again.
 #pragma once
@@ -12,6 +16,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <span>
 
 #include "os.hpp"
 
@@ -19,7 +24,7 @@ namespace multiproc {
 
 // Of a slot, in the runtime's segment.
 struct WaitSlot {
-    std::atomic<std::uint64_t> waits_in;  // the place of a set in the arena; 0: it does not wait
+    std::atomic<std::uint64_t> waits_in;  // the place of a set in the arena, or `several_sets`; 0: it does not wait
     std::atomic<std::uint32_t> word;      // what the thread parks on: 1 when it was woken
     std::atomic<std::uint32_t> unused;
 };
@@ -34,8 +39,26 @@ public:
     template <class StillWaits>
     bool wait(os::Deadline deadline, StillWaits still_waits) {
         const std::uint32_t slot = enter();
-        if (still_waits()) park(slot, deadline);
+        try {
+            if (still_waits()) park(slot, deadline);
+        } catch (...) {
+            leave(slot);
+            throw;
+        }
         return leave(slot);
+    }
+
+    // The same in several sets at once: until woken by way of any of them.
+    template <class StillWaits>
+    static void wait_for_any(std::span<WaitSet* const> sets, os::Deadline deadline, StillWaits still_waits) {
+        const std::uint32_t slot = enter_all(sets);
+        try {
+            if (still_waits()) park(slot, deadline);
+        } catch (...) {
+            leave_all(sets, slot);
+            throw;
+        }
+        leave_all(sets, slot);
     }
 
     // Marks this thread as waiting, then calls `release`, then waits until woken: whoever wakes somebody after `release`
@@ -44,7 +67,11 @@ public:
     bool wait_until_woken(os::Deadline deadline, Release release) {
         const std::uint32_t slot = enter();
         release();
-        do { park(slot, deadline); } while (!is_woken(slot) && deadline > os::Clock::now());
+        for (;;) {
+            park(slot, deadline);
+            if (is_woken(slot) || deadline <= os::Clock::now()) break;
+            mark(slot);  // whoever was about to wake it may have died with that
+        }
         return leave(slot);
     }
 
@@ -54,20 +81,37 @@ public:
         if (has_waiters()) wake_some(count, only_living);
     }
     void wake_all() noexcept { wake(UINT32_MAX); }
-    bool has_waiters() const noexcept { return waiting_.load(std::memory_order_seq_cst) != 0; }
+
+    // Wakes one thread, unless one that was woken has yet to look: who waits in this set hands the wake-up on, as long as
+    // there is more. Or else all would be woken at the first item, and find nothing.
+    void wake_next() noexcept {
+        if (has_waiters() && underway_.load(std::memory_order_seq_cst) == 0) wake_one_at_a_time();
+    }
+    // By who has waited, before it looks again.
+    void looks() noexcept { underway_.store(0, std::memory_order_seq_cst); }
+
+    // None that somebody is waking already.
+    bool has_waiters() const noexcept { return marked_.load(std::memory_order_seq_cst) != 0; }
 
 private:
     static constexpr std::size_t slot_count = os::ParkingLot::slot_count;
 
     std::uint32_t enter();
-    void park(std::uint32_t slot, os::Deadline deadline) noexcept;
+    static std::uint32_t enter_all(std::span<WaitSet* const> sets);
+    static void park(std::uint32_t slot, os::Deadline deadline) noexcept;
     bool leave(std::uint32_t slot) noexcept;
-    bool is_woken(std::uint32_t slot) const noexcept;
-    void wake_some(std::uint32_t count, bool only_living) noexcept;
+    static void leave_all(std::span<WaitSet* const> sets, std::uint32_t slot) noexcept;
+    static bool is_woken(std::uint32_t slot) noexcept;
+    void mark(std::uint32_t slot) noexcept;
+    void unmark(std::uint32_t slot) noexcept;
+    std::uint32_t wake_some(std::uint32_t count, bool only_living) noexcept;
+    void wake_one_at_a_time() noexcept;
     std::uint64_t name() const noexcept;
 
-    std::atomic<std::uint32_t> waiting_;  // threads; more than there are, if some have died
-    std::atomic<std::uint32_t> last_;     // slot that was woken: those behind it come first
+    std::atomic<std::uint32_t> marked_;    // bits; more than there are, if somebody has died
+    std::atomic<std::uint32_t> last_;      // slot that was woken: those behind it come first
+    std::atomic<std::uint32_t> underway_;  // 1: who was woken by `wake_next` has yet to look
+    std::atomic<std::uint32_t> unused_;
     std::atomic<std::uint64_t> bits_[slot_count / 64];
 };
 

@@ -15,7 +15,9 @@
 #include <multiproc/multiproc.hpp>
 
 #include "queue_ring.hpp"
+#include "queue_state.hpp"
 #include "runtime.hpp"
+#include "shared_object.hpp"
 #include "support/atomic_in.hpp"
 #include "support/die.hpp"
 #include "support/each_start_method.hpp"
@@ -392,6 +394,135 @@ TEST_F(SyncQueue, a_joinable_one_counts_what_was_lost_while_it_was_taken_as_done
         if (!queue.join_for(200ms)) queue.task_done();
         EXPECT_TRUE(queue.join_for(10s)) << round << ": " << done;
     }
+}
+
+// ---- a process is killed at a certain place ----
+
+template <class Handle>
+mp::detail::QueueState& state_of(const Handle& queue) {
+    return mp::detail::queue_in(mp::detail::state_of(*mp::detail::HandleAccess::object(queue)));
+}
+mp::QueueRing& ring_in(std::uint64_t name) {
+    return *reinterpret_cast<mp::QueueRing*>(mp::Runtime::get().arena().payload(mp::Arena::Ref::unpack(name)));
+}
+
+// Makes a ring that follows the queue's, up to a certain step, and dies.
+void append_ring(const mp::Queue<int>& queue, bool links) {
+    mp::Arena& arena = mp::Runtime::get().arena();
+    mp::detail::QueueState& state = state_of(queue);
+    const mp::Arena::Ref more = mp::detail::make_ring(arena, 64, 64, state.stride);
+    mp::QueueRing& ring = ring_in(more.pack());
+    ring.previous.store(state.last.load());
+    ring.linker.store(mp::Runtime::get().self() + 1);
+    arena.mark_owned(more);
+    if (links) ring_in(state.last.load()).next.store(more.pack());
+    mp::test::die(mp::test::Death::kill);
+}
+
+TEST_F(SyncQueue, a_ring_that_a_process_made_and_had_no_time_to_add_is_not_left) {
+    mp::Arena& arena = mp::Runtime::get().arena();
+    const std::size_t before = arena.object_count();
+    {
+        const mp::Queue<int> queue;
+        const std::size_t with_queue = arena.object_count();
+        mp::Process killed(append_ring, queue, false);
+        killed.start();
+        killed.join();
+        killed.close();
+        EXPECT_TRUE(mp::test::holds_soon([&] { return arena.object_count() == with_queue; }));
+        for (int i = 0; i < 5'000; ++i) queue.put(i);
+        for (int i = 0; i < 5'000; ++i) ASSERT_EQ(queue.get(), i);
+    }
+    EXPECT_TRUE(mp::test::holds_soon([&] { return arena.object_count() == before; }));
+}
+
+TEST_F(SyncQueue, one_that_it_had_just_added_is_used) {
+    mp::Arena& arena = mp::Runtime::get().arena();
+    const std::size_t before = arena.object_count();
+    {
+        const mp::Queue<int> queue;
+        mp::Process killed(append_ring, queue, true);
+        killed.start();
+        killed.join();
+        killed.close();
+        for (int i = 0; i < 5'000; ++i) queue.put(i);
+        for (int i = 0; i < 5'000; ++i) ASSERT_EQ(queue.get(), i);
+    }
+    EXPECT_TRUE(mp::test::holds_soon([&] { return arena.object_count() == before; }));
+}
+
+// What they were sending is either in the queue, and goes with it, or is gone with them.
+TEST_F(SyncQueue, nothing_is_left_of_items_whose_senders_were_killed) {
+    mp::Arena& arena = mp::Runtime::get().arena();
+    const std::size_t before = arena.object_count();
+    {
+        const mp::Lock lock;
+        for (int round = 0; round < 12; ++round) {
+            const mp::Queue<std::pair<mp::Lock, std::string>> queue;
+            mp::Process killed(
+                [](mp::Queue<std::pair<mp::Lock, std::string>> mine, mp::Lock its) {
+                    for (;;) mine.put({its, "an item"});
+                },
+                queue, lock);
+            killed.start();
+            (void)queue.get();
+            std::this_thread::sleep_for(std::chrono::microseconds(100 * round));  // anywhere in it
+            killed.kill();
+            killed.join();
+        }
+    }
+    EXPECT_TRUE(mp::test::holds_soon([&] { return arena.object_count() == before; }));
+}
+
+enum class Step : std::uint8_t { claimed, taken };
+
+TEST_F(SyncQueue, a_joinable_one_is_joined_also_if_a_process_was_killed_in_put_or_get) {
+    const auto die_at = [](mp::JoinableQueue<int> queue, Step step) {
+        mp::QueueRing& ring = ring_in(state_of(queue).first.load());
+        const std::uint32_t self = mp::QueueRing::self();
+        const mp::QueueRing::Claim claim = step == Step::claimed ? ring.claim(self) : ring.take(self);
+        mp::test::die(claim.result == mp::QueueRing::Result::done ? mp::test::Death::kill : mp::test::Death::exit);
+    };
+    for (const int limit : {0, 4}) {
+        for (const Step step : {Step::claimed, Step::taken}) {
+            const mp::JoinableQueue<int> queue(limit);
+            queue.put(1);
+            mp::Process killed(die_at, queue, step);
+            killed.start();
+            killed.join();
+            EXPECT_TRUE(mp::test::is_how(*killed.exit_status(), mp::test::Death::kill));
+            if (step == Step::claimed) {
+                EXPECT_FALSE(queue.join_for(10ms));
+                EXPECT_EQ(queue.get(), 1);
+                EXPECT_FALSE(queue.join_for(10ms));
+                queue.task_done();
+            }
+            EXPECT_TRUE(queue.join_for(60s));
+            EXPECT_THROW(queue.task_done(), std::logic_error);
+        }
+    }
+}
+
+// The item was taken, so there is room; but the slot is not free until its taker goes on.
+TEST_F(SyncQueue, put_without_waiting_has_patience_with_a_taker_that_was_interrupted) {
+    const mp::Queue<int> queue(2);
+    queue.put(1);
+    queue.put(2);
+    mp::QueueRing& ring = ring_in(state_of(queue).first.load());
+    EXPECT_FALSE(queue.try_put(3));
+    const mp::QueueRing::Claim slow = ring.take(mp::QueueRing::self());
+    ASSERT_EQ(slow.result, mp::QueueRing::Result::done);
+    EXPECT_FALSE(queue.try_put(3));  // but not for ever
+    std::atomic<bool> is_put{false};
+    std::thread producer([&] {
+        while (!queue.try_put(3)) {}
+        is_put = true;
+    });
+    ring.free(slow);
+    producer.join();
+    EXPECT_TRUE(is_put);
+    EXPECT_EQ(queue.get(), 2);
+    EXPECT_EQ(queue.get(), 3);
 }
 
 // Producers and consumers are killed at random and replaced: each item is lost or comes once, and at most one is lost per

@@ -41,4 +41,5 @@
 #include <multiproc/start_method.hpp>
 #include <multiproc/timeout.hpp>
 #include <multiproc/value.hpp>
+#include <multiproc/wait.hpp>
 #include <multiproc/worker.hpp>

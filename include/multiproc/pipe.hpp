@@ -24,6 +24,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -45,6 +46,7 @@ public:
 
 template <class In, class Out>
 class Connection;
+class Waitable;
 
 /// A pipe: its two ends. What the one gets, the other sends. `pipe<T>()` is for the same type both ways. Throws what Lock
 /// throws. Source: Python's `multiprocessing.Pipe`; for one direction send nothing back.
@@ -56,16 +58,18 @@ namespace detail {
 /// One of the two ends: as long as somebody holds it, the other is not told that it is gone.
 class MULTIPROC_API PipeEnd {
 public:
-    static PipeEnd make();
-    void close() noexcept { object_.reset(); }
-    bool is_closed() const noexcept { return object_ == nullptr; }
+    /// `lane`: what it sends goes there.
+    static PipeEnd make(const SharedHandle& lane);
+    void close() noexcept { held_.reset(); }
+    bool is_closed() const noexcept { return held_ == nullptr; }
     /// A name of it that does not hold it.
     std::uint64_t name() const noexcept;
     void encode(OutputBuffer& out) const;
-    static PipeEnd decode(InputBuffer& in);
+    static PipeEnd decode(InputBuffer& in, const SharedHandle& lane);
 
 private:
-    ObjectRef object_;
+    struct Held;
+    std::shared_ptr<const Held> held_;
 };
 
 /// Whether nobody holds that end any more.
@@ -81,13 +85,10 @@ class PipeLane final : public TypedQueue<T> {
 
 public:
     PipeLane() : PipeLane(OfObject{}, Base::make(0, Base::inline_bytes())) {}
-    void send(const T& message) const { Base::send(message, {}, false); }
+    void send(const T& message) const { Base::send(message, {}); }
     /// Nothing at the deadline, or when the sender is gone and nothing is left.
     std::optional<T> receive(const Patience& patience, std::uint64_t sender) const {
-        QueueMessage message;
-        if (!this->get_message(message, patience, sender)) return std::nullopt;
-        InputBuffer in = message.input();
-        return decode<T>(in);
+        return this->take(patience, sender);
     }
     bool poll(const Patience& patience, std::uint64_t sender) const { return this->await_message(patience, sender); }
 
@@ -140,6 +141,7 @@ private:
     template <class A, class B>
     friend std::pair<Connection<A, B>, Connection<B, A>> pipe();
     friend struct detail::codec::Coder<Connection>;
+    friend class Waitable;
     Connection(detail::PipeLane<In> in, detail::PipeLane<Out> out, detail::PipeEnd end, std::uint64_t peer) noexcept
         : in_(std::move(in)), out_(std::move(out)), end_(std::move(end)), peer_(peer) {}
     void require_open() const {
@@ -160,7 +162,7 @@ template <class In, class Out>
 std::pair<Connection<In, Out>, Connection<Out, In>> pipe() {
     const detail::PipeLane<In> in;
     const detail::PipeLane<Out> out;
-    const detail::PipeEnd first = detail::PipeEnd::make(), second = detail::PipeEnd::make();
+    const detail::PipeEnd first = detail::PipeEnd::make(out), second = detail::PipeEnd::make(in);
     return {Connection<In, Out>(in, out, first, second.name()), Connection<Out, In>(out, in, second, first.name())};
 }
 
@@ -187,7 +189,7 @@ struct Coder<Connection<In, Out>> {
     static Connection<In, Out> get(Decoder& decoder) {
         PipeLane<In> in = Coder<PipeLane<In>>::get(decoder);
         PipeLane<Out> out = Coder<PipeLane<Out>>::get(decoder);
-        PipeEnd end = PipeEnd::decode(decoder.in());
+        PipeEnd end = PipeEnd::decode(decoder.in(), out);
         return Connection<In, Out>(std::move(in), std::move(out), std::move(end), decoder.number<std::uint64_t>());
     }
 };

@@ -28,6 +28,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include <multiproc/call_options.hpp>
@@ -90,17 +91,39 @@ protected:
     }
     using QueueCore::QueueCore;
 
-    bool send(const T& item, const Patience& patience, bool counts) const {
-        QueueWriter writer;
-        encode(writer, item);
-        return put_message(writer, patience, counts);
+    bool send(const T& item, const Patience& patience) const {
+        if constexpr (is_bits) {
+            return put_bytes(std::as_bytes(std::span(&item, 1)), {}, patience);
+        } else if constexpr (is_block) {
+            const std::uint64_t length = item.size();  // what `encode` would write, see put_block
+            return put_bytes(std::as_bytes(std::span(&length, 1)), std::as_bytes(std::span(item)), patience);
+        } else {
+            QueueWriter writer;
+            encode(writer, item);
+            return put_message(writer, patience);
+        }
     }
-    std::optional<T> take(const Patience& patience) const {
-        QueueMessage message;
-        if (!get_message(message, patience)) return std::nullopt;
-        InputBuffer in = message.input();
-        return decode<T>(in);
+    std::optional<T> take(const Patience& patience, std::uint64_t sender = 0) const {
+        if constexpr (is_bits || is_block) {
+            std::optional<T> item;
+            const auto read = [](void* out, std::span<const std::byte> bytes) {
+                InputBuffer in(bytes);
+                static_cast<std::optional<T>*>(out)->emplace(decode<T>(in));
+            };
+            (void)read_message(read, &item, patience, sender);
+            return item;
+        } else {
+            QueueMessage message;
+            if (!get_message(message, patience, sender)) return std::nullopt;
+            InputBuffer in = message.input();
+            return decode<T>(in);
+        }
     }
+
+private:
+    // What is copied between the queue and the item: nothing of the user's runs meanwhile.
+    static constexpr bool is_bits = codec::bits<T>;
+    static constexpr bool is_block = codec::is_byte_block<T>;
 };
 
 }  // namespace detail
@@ -115,7 +138,7 @@ public:
     SimpleQueue() : SimpleQueue(detail::OfObject{}, Base::make(0, Base::inline_bytes())) {}
 
     /// Adds an item. Throws what encoding it throws, std::bad_alloc if there is no shared memory left for it.
-    void put(const T& item) const { this->send(item, {}, false); }
+    void put(const T& item) const { this->send(item, {}); }
     /// This process uses it no more, by this handle and its copies.
     void close() const { this->close_here(); }
 
@@ -133,15 +156,17 @@ class BoundableQueue : public TypedQueue<T> {
 public:
     /// Adds an item; waits until there is room. Throws what encoding it throws, std::bad_alloc if there is no shared memory
     /// left for it.
-    void put(const T& item) const { this->send(item, {}, Counts); }
-    /// The same; throws queue::Full if there is no room at once, without `block`, or else in `timeout`.
+    void put(const T& item) const { this->send(item, {}); }
+    /// The same; throws queue::Full if there is no room at once, without `block`, or else in `timeout`. (If a process was
+    /// interrupted in the middle of taking an item, room is there in a moment: also without `block` it is awaited, for 20 ms
+    /// at most.)
     void put(const T& item, bool block, std::optional<Timeout> timeout = std::nullopt) const {
-        if (!this->send(item, {block, timeout}, Counts)) throw_queue_full(block);
+        if (!this->send(item, {block, timeout})) throw_queue_full(block);
     }
     void put_nowait(const T& item) const { put(item, false); }
     /// The same without errors: whether there was room.
-    bool try_put(const T& item) const { return this->send(item, {false, {}}, Counts); }
-    bool try_put_for(const T& item, Timeout timeout) const { return this->send(item, {true, timeout}, Counts); }
+    bool try_put(const T& item) const { return this->send(item, {false, {}}); }
+    bool try_put_for(const T& item, Timeout timeout) const { return this->send(item, {true, timeout}); }
 
     /// How many items are in it at the moment, about.
     std::size_t qsize() const { return static_cast<std::size_t>(this->size()); }
@@ -156,7 +181,7 @@ public:
 
 protected:
     using Base::Base;
-    static ObjectRef make_queue(Count max_size) { return Base::make(max_size.value(), Base::inline_bytes()); }
+    static ObjectRef make_queue(Count max_size) { return Base::make(max_size.value(), Base::inline_bytes(), Counts); }
 };
 
 }  // namespace detail

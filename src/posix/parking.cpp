@@ -150,4 +150,14 @@ void relax_cpu() noexcept {
 #endif
 }
 
+void expect_to_write(const void* byte) noexcept {
+#if defined(__x86_64__)
+    // What __builtin_prefetch makes of it for every x86-64 only has the line read, and to write it then takes another
+    // round. Processors that do not know this one take it for nothing.
+    __asm__ __volatile__("prefetchw %0" : : "m"(*static_cast<const char*>(byte)));
+#else
+    __builtin_prefetch(byte, 1);
+#endif
+}
+
 }  // namespace multiproc::os

@@ -218,4 +218,12 @@ std::unique_ptr<ParkingLot> ParkingLot::adopt(std::vector<Handle> handles) {
 
 void relax_cpu() noexcept { YieldProcessor(); }
 
+void expect_to_write(const void* byte) noexcept {
+#if defined(__x86_64__)
+    __asm__ __volatile__("prefetchw %0" : : "m"(*static_cast<const char*>(byte)));
+#else
+    PreFetchCacheLine(PF_TEMPORAL_LEVEL_1, byte);
+#endif
+}
+
 }  // namespace multiproc::os

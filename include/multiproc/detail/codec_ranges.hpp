@@ -147,6 +147,16 @@ struct Coder<std::basic_string<Char, Traits, A>> : ContiguousCoder<std::basic_st
 template <class T, class Allocator>
 struct Coder<std::vector<T, Allocator>> : ContiguousCoder<std::vector<T, Allocator>> {};
 
+/// Whether a `T` travels as its length and its elements' bytes, one behind the other, whatever their number.
+template <class T>
+inline constexpr bool is_byte_block = false;
+template <class Char, class Traits, class A>
+inline constexpr bool is_byte_block<std::basic_string<Char, Traits, A>> =
+    bits<Char> && block_alignment<Char> == 1 && allocator_problem<A> == Problem::none;
+template <class T, class A>
+inline constexpr bool is_byte_block<std::vector<T, A>> =
+    bits<T> && block_alignment<T> == 1 && !std::is_same_v<T, bool> && allocator_problem<A> == Problem::none;
+
 template <class Allocator>
 struct Coder<std::vector<bool, Allocator>> {
     using C = std::vector<bool, Allocator>;

@@ -14,6 +14,12 @@
 #include <multiproc/detail/shared_handle.hpp>
 #include <multiproc/timeout.hpp>
 
+namespace multiproc {
+class Arena;
+class WaitSet;
+struct QueueSlot;
+}  // namespace multiproc
+
 namespace multiproc::detail {
 
 /// How long a call may wait: not at all, for a time, or for ever.
@@ -60,6 +66,7 @@ public:
 private:
     friend class QueueCore;
     void take_in_blocks();
+    void take_parcel(QueueSlot& slot, Arena& arena) noexcept;
 
     const std::byte* data_ = small_;
     std::size_t size_ = 0;
@@ -77,18 +84,27 @@ public:
 
 protected:
     /// `inline_bytes`: messages of so many bytes need no memory besides the queue's own; 0: they can be of any size.
-    static ObjectRef make(std::int64_t max_size, std::size_t inline_bytes);
+    /// `counts`: what was taken is unfinished until `done` is called.
+    static ObjectRef make(std::int64_t max_size, std::size_t inline_bytes, bool counts = false);
     explicit QueueCore(ObjectRef object) noexcept : SharedHandle(std::move(object)) {}
     QueueCore(const QueueCore&) noexcept = default;
     QueueCore& operator=(const QueueCore&) noexcept = default;
     ~QueueCore() = default;
 
-    /// False if there was no room in time. `counts`: until `done` is called once for it.
-    bool put_message(const OutputBuffer& message, const Patience& patience, bool counts) const;
+    /// False if there was no room in time.
+    bool put_message(const OutputBuffer& message, const Patience& patience) const;
+    /// The same for a message of these bytes, one behind the other, that refers to nothing: without a copy on the way.
+    bool put_bytes(std::span<const std::byte> head, std::span<const std::byte> body, const Patience& patience) const;
     /// False if nothing came in time, or if nothing is left and the object of the name `sender`, if it is not 0, is gone.
     bool get_message(QueueMessage& message, const Patience& patience, std::uint64_t sender = 0) const;
+    /// The same, but the message is shown to `read` where it is: others may have to wait for that, so it should do no more
+    /// than copy it. What it throws is thrown on; the message is gone then.
+    using Read = void (*)(void* context, std::span<const std::byte> bytes);
+    bool read_message(Read read, void* context, const Patience& patience, std::uint64_t sender = 0) const;
     /// The same without taking anything.
     bool await_message(const Patience& patience, std::uint64_t sender) const;
+    /// Who waits for messages.
+    WaitSet& getters() const;
 
     std::uint64_t size() const;
     std::uint64_t max_size() const;
