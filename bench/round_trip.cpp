@@ -1,7 +1,5 @@
 // One task there and back, with the worker awake or asleep.
 
-#include <sched.h>
-
 #include <atomic>
 #include <memory>
 #include <vector>
@@ -14,10 +12,6 @@
 
 namespace bench {
 namespace {
-
-constexpr std::size_t asleep_trips = 100;
-/// Longer than our workers look for work before they sleep.
-constexpr double rest_before_trip = 500e-6;
 
 int add_one(int x) { return x + 1; }
 
@@ -53,41 +47,6 @@ private:
     multiproc::Pool pool_;
 };
 
-/// Where the processes that are woken are to run. Waking one on a processor that is idle takes ten times as long as
-/// switching to it on the caller's, and the system puts each side now here and now there: that would be all the row shows.
-enum class Place { elsewhere, here };
-
-/// Keeps this thread on one processor, and others on the same or another.
-class Pinned {
-public:
-    Pinned(Place place, const std::vector<pid_t>& pids) : pids_(pids) {
-        ::sched_getaffinity(0, sizeof all_, &all_);
-        std::vector<int> processors;
-        for (int i = 0; i < CPU_SETSIZE; ++i) {
-            if (CPU_ISSET(i, &all_)) processors.push_back(i);
-        }
-        pin(0, processors.front());
-        for (const pid_t pid : pids_) pin(pid, place == Place::here ? processors.front() : processors.back());
-    }
-    ~Pinned() {
-        for (const pid_t pid : pids_) ::sched_setaffinity(pid, sizeof all_, &all_);
-        ::sched_setaffinity(0, sizeof all_, &all_);
-    }
-    Pinned(const Pinned&) = delete;
-    Pinned& operator=(const Pinned&) = delete;
-
-private:
-    static void pin(pid_t pid, int processor) {
-        cpu_set_t one;
-        CPU_ZERO(&one);
-        CPU_SET(processor, &one);
-        if (::sched_setaffinity(pid, sizeof one, &one) != 0) throw_errno("sched_setaffinity");
-    }
-
-    std::vector<pid_t> pids_;
-    cpu_set_t all_;
-};
-
 class Asleep : public Pair {
 public:
     Asleep(std::size_t workers, Place place) : place_(place), pool_(workers) {
@@ -105,31 +64,7 @@ public:
         });
     }
 
-    double peer() override {
-        Shared<Lines> lines;
-        Child child([&] {
-            for (std::uint32_t next = 1;; ++next) {
-                futex_wait(lines->there, next - 1);
-                if (lines->there.load(std::memory_order_acquire) == goodbye) return;
-                lines->back.store(next, std::memory_order_release);
-                futex_wake(lines->back);
-            }
-        });
-        std::uint32_t count = 0;
-        const Pinned pinned(place_, {child.pid()});
-        const double seconds = median_of(asleep_trips, [&] {
-            wait_until_asleep({child.pid()}, rest_before_trip);
-            const Stopwatch watch;
-            lines->there.store(++count, std::memory_order_release);
-            futex_wake(lines->there);
-            futex_wait(lines->back, count - 1);
-            return watch.seconds();
-        });
-        lines->there.store(goodbye, std::memory_order_release);
-        futex_wake(lines->there);
-        child.join();
-        return seconds;
-    }
+    double peer() override { return sleeping_round_trip(place_); }
 
 private:
     Place place_;
@@ -160,6 +95,54 @@ double spinning_round_trip() {
         return watch.seconds() / awake_batch;
     });
     lines->there.store(goodbye, std::memory_order_release);
+    child.join();
+    return seconds;
+}
+
+Pinned::Pinned(Place place, const std::vector<pid_t>& threads) : threads_(threads) {
+    ::sched_getaffinity(0, sizeof all_, &all_);
+    std::vector<int> processors;
+    for (int i = 0; i < CPU_SETSIZE; ++i) {
+        if (CPU_ISSET(i, &all_)) processors.push_back(i);
+    }
+    pin(0, processors.front());
+    for (const pid_t thread : threads_) pin(thread, place == Place::here ? processors.front() : processors.back());
+}
+
+Pinned::~Pinned() {
+    for (const pid_t thread : threads_) ::sched_setaffinity(thread, sizeof all_, &all_);
+    ::sched_setaffinity(0, sizeof all_, &all_);
+}
+
+void Pinned::pin(pid_t thread, int processor) {
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(processor, &one);
+    if (::sched_setaffinity(thread, sizeof one, &one) != 0) throw_errno("sched_setaffinity");
+}
+
+double sleeping_round_trip(Place place) {
+    Shared<Lines> lines;
+    Child child([&] {
+        for (std::uint32_t next = 1;; ++next) {
+            futex_wait(lines->there, next - 1);
+            if (lines->there.load(std::memory_order_acquire) == goodbye) return;
+            lines->back.store(next, std::memory_order_release);
+            futex_wake(lines->back);
+        }
+    });
+    std::uint32_t count = 0;
+    const Pinned pinned(place, {child.pid()});
+    const double seconds = median_of(asleep_trips, [&] {
+        wait_until_asleep({child.pid()}, rest_before_trip);
+        const Stopwatch watch;
+        lines->there.store(++count, std::memory_order_release);
+        futex_wake(lines->there);
+        futex_wait(lines->back, count - 1);
+        return watch.seconds();
+    });
+    lines->there.store(goodbye, std::memory_order_release);
+    futex_wake(lines->there);
     child.join();
     return seconds;
 }

@@ -10,6 +10,7 @@ std::vector<Row> make_rows(const Settings& settings) {
     add_start_rows(rows, settings);
     add_crash_rows(rows, settings);
     add_communication_rows(rows, settings);
+    add_manager_rows(rows, settings);
     add_thumbnail_rows(rows, settings);
     return rows;
 }

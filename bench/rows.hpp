@@ -65,6 +65,7 @@ void add_large_data_rows(std::vector<Row>& rows, const Settings& settings);
 void add_start_rows(std::vector<Row>& rows, const Settings& settings);
 void add_crash_rows(std::vector<Row>& rows, const Settings& settings);
 void add_communication_rows(std::vector<Row>& rows, const Settings& settings);
+void add_manager_rows(std::vector<Row>& rows, const Settings& settings);
 void add_thumbnail_rows(std::vector<Row>& rows, const Settings& settings);
 
 }  // namespace bench
