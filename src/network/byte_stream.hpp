@@ -54,7 +54,8 @@ public:
 
     // Nothing more will be written. What has come can still be read.
     void end_writing() noexcept;
-    // The peer learns of it at once. The socket itself lives on, so that no thread comes to use another of its number.
+    // The peer learns of it at once. The socket goes when the last thread has left reading and writing, so that none comes
+    // to use another of its number.
     void close() noexcept;
     bool is_closed() const noexcept;
     const std::string& peer() const noexcept { return peer_; }
@@ -66,16 +67,21 @@ private:
     struct Io {
         Io() : socket(loop.context()) {}
         ~Io();
+        void close_socket() noexcept;
         Io(const Io&) = delete;
         Io& operator=(const Io&) = delete;
 
         EventLoop loop;
         tcp::socket socket;
         bool is_closed = false;
+        int users = 0;  // threads that read or write
         bool is_connecting = false;
         bool is_read_pending = false;  // a wait for something to read was begun, maybe by an earlier read_some
         bool is_write_pending = false;
     };
+
+    // A thread that reads or writes.
+    class Use;
 
     [[noreturn]] static void throw_closed();
 
