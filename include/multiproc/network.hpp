@@ -2,8 +2,7 @@
 /// Connections between machines, or between programs on one machine, over TCP with a key.
 ///
 /// ```cpp
-/// const multiproc::AuthKey key = multiproc::AuthKey::from_hex(secret);      // both sides have it:
-/// AuthKey::random().hex()
+/// const multiproc::AuthKey key = multiproc::AuthKey::from_hex(secret);  // both sides have it, once AuthKey::random()
 ///
 /// multiproc::Listener listener({.key = key});                              // on this machine only, at any free port
 /// multiproc::RemoteConnection<std::string, int> peer = listener.accept<std::string, int>();
