@@ -2,7 +2,7 @@
 /// Connections between machines, or between programs on one machine, over TCP with a key.
 ///
 /// ```cpp
-/// const multiproc::AuthKey key = multiproc::AuthKey::from_hex(secret);      // both sides have it: AuthKey::random().hex()
+/// const multiproc::AuthKey key = multiproc::AuthKey::from_hex(secret);  // both sides have it, once AuthKey::random()
 ///
 /// multiproc::Listener listener({.key = key});                              // on this machine only, at any free port
 /// multiproc::RemoteConnection<std::string, int> peer = listener.accept<std::string, int>();
@@ -13,20 +13,21 @@
 /// std::cout << c.recv() << '\n';
 /// ```
 ///
-/// This is the library `multiproc::network`, which the umbrella header does not include. Nothing listens unless asked, and
-/// then for this machine alone unless told otherwise.
+/// This is the library `multiproc::network`, which the umbrella header does not include. Nothing listens unless asked,
+/// and then for this machine alone unless told otherwise.
 ///
 /// What is promised: both sides prove to each other that they have the key (HMAC-SHA-256 over fresh random numbers of
 /// both), before anything that the peer sent is decoded or more than 96 bytes of it are read. Every message is signed
-/// with a key of this connection and its number in it, so nobody on the way can change, insert, repeat or leave out one.
+/// with a key of this connection and its number in it, so nobody on the way can change, insert, repeat or leave out
+/// one.
 ///
-/// What is not: nothing is encrypted. Whoever sees the packets can read the messages; where that matters, go through an SSH
-/// tunnel or a VPN. Who has the key is trusted: a peer can send any values of the type that is received. And a key that is
-/// short or guessable can be found out by who sees a handshake: use AuthKey::random().
+/// What is not: nothing is encrypted. Whoever sees the packets can read the messages; where that matters, go through an
+/// SSH tunnel or a VPN. Who has the key is trusted: a peer can send any values of the type that is received. And a key
+/// that is short or guessable can be found out by who sees a handshake: use AuthKey::random().
 ///
-/// Both sides must have the same order of bytes and sizes of types, which is checked, and types that look the same, which is
-/// not; so build both from the same source. What lies in this machine's shared memory (queues, locks, arrays) cannot be
-/// sent: CodecError.
+/// Both sides must have the same order of bytes and sizes of types, which is checked, and types that look the same,
+/// which is not; so build both from the same source. What lies in this machine's shared memory (queues, locks, arrays)
+/// cannot be sent: CodecError.
 #pragma once
 
 #include <cstddef>
@@ -48,8 +49,8 @@
 
 namespace multiproc {
 
-/// The secret that both sides must have. It never shows itself, unless by `hex`, and its bytes are overwritten when it is
-/// gone. It can be an argument of a process. Source: Python's `authkey`.
+/// The secret that both sides must have. It never shows itself, unless by `hex`, and its bytes are overwritten when it
+/// is gone. It can be an argument of a process. Source: Python's `authkey`.
 class MULTIPROC_NETWORK_API AuthKey {
 public:
     /// 32 bytes of the system's random source. Throws std::system_error if that fails.
@@ -154,19 +155,19 @@ public:
     ~RemoteConnection() = default;
 
     /// Waits while the other side does not receive what fills the system's buffers. What was sent arrives though this
-    /// program ends, if it has received all that was sent to it. Throws what encoding throws; CodecError, and nothing is
-    /// sent, for a message longer than the limit or one that refers to shared memory; ClosedError if the other side has
-    /// gone.
+    /// program ends, if it has received all that was sent to it. Throws what encoding throws; CodecError, and nothing
+    /// is sent, for a message longer than the limit or one that refers to shared memory; ClosedError if the other side
+    /// has gone.
     void send(const Out& message) const {
         HeapBuffer out;
         encode(out, message);
         end_.send(out);
     }
 
-    /// The next message; waits until there is one. Throws EndOfFile when the other side has gone and all it had sent was
-    /// received, IncompleteMessage if it went in the middle of a message, ProtocolError for a message longer than the
-    /// limit or one that was tampered with (then the connection is closed), and what decoding throws; the message is
-    /// gone then.
+    /// The next message; waits until there is one. Throws EndOfFile when the other side has gone and all it had sent
+    /// was received, IncompleteMessage if it went in the middle of a message, ProtocolError for a message longer than
+    /// the limit or one that was tampered with (then the connection is closed), and what decoding throws; the message
+    /// is gone then.
     In recv() const { return decoded(*end_.receive(std::nullopt)); }
     /// The same, but nothing if none came in `timeout`; zero or negative only asks. What has come of a message by then
     /// is kept for the next call.
@@ -175,8 +176,8 @@ public:
         if (!message) return std::nullopt;
         return decoded(*message);
     }
-    /// Whether `recv` would not wait: because there is a whole message, or an error. Waits for that for at most `timeout`,
-    /// or for ever if there is none. Never takes anything.
+    /// Whether `recv` would not wait: because there is a whole message, or an error. Waits for that for at most
+    /// `timeout`, or for ever if there is none. Never takes anything.
     bool poll(std::optional<Timeout> timeout = std::chrono::nanoseconds(0)) const { return end_.poll(timeout); }
 
     void close() const noexcept { end_.close(); }
@@ -196,8 +197,8 @@ private:
 /// Waits for peers that have the key. Thread-safe. Source: Python's `multiprocessing.connection.Listener`.
 class MULTIPROC_NETWORK_API Listener {
 public:
-    /// Listens when it returns. Throws NetworkError if the address cannot be had, std::invalid_argument for options that
-    /// make no sense.
+    /// Listens when it returns. Throws NetworkError if the address cannot be had, std::invalid_argument for options
+    /// that make no sense.
     explicit Listener(ListenerOptions options);
     Listener(Listener&&) noexcept;
     Listener& operator=(Listener&&) noexcept;
@@ -228,8 +229,8 @@ private:
 };
 
 /// Connects to a Listener that has the same key. Throws TimeoutError, NetworkError if nobody listens there,
-/// AuthenticationError if either side has another key, ProtocolError if it is no Listener or a machine with other types,
-/// std::invalid_argument for options that make no sense. Source: Python's `multiprocessing.connection.Client`.
+/// AuthenticationError if either side has another key, ProtocolError if it is no Listener or a machine with other
+/// types, std::invalid_argument for options that make no sense. Source: Python's `multiprocessing.connection.Client`.
 template <class In, class Out>
 RemoteConnection<In, Out> connect(const ConnectOptions& options) {
     return RemoteConnection<In, Out>(detail::RemoteEnd::connect(options));

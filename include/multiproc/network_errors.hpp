@@ -1,6 +1,6 @@
 /// @file
-/// What goes wrong between machines; see network.hpp. The types are the core library's, so that they travel from workers
-/// as all its errors do.
+/// What goes wrong between machines; see network.hpp. The types are the core library's, so that they travel from
+/// workers as all its errors do.
 #pragma once
 
 #include <multiproc/config.hpp>
@@ -23,8 +23,8 @@ public:
     ~AuthenticationError() override;
 };
 
-/// What came is not what this library sends: another program is there, or a machine with other types, a message is longer
-/// than the limit, or somebody on the way has changed it.
+/// What came is not what this library sends: another program is there, or a machine with other types, a message is
+/// longer than the limit, or somebody on the way has changed it.
 class MULTIPROC_API ProtocolError : public NetworkError {
 public:
     using NetworkError::NetworkError;

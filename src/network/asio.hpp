@@ -1,5 +1,5 @@
-// The parts of Boost.Asio that are used, included in one way everywhere. No option that changes what Asio's types look like
-// is set: the program may use Asio as well.
+// The parts of Boost.Asio that are used, included in one way everywhere. No option that changes what Asio's types look
+// like is set: the program may use Asio as well.
 #pragma once
 
 #include <boost/asio/detail/socket_types.hpp>

@@ -19,9 +19,33 @@ std::string to_string(const tcp::endpoint& endpoint) {
 
 ByteStream::ByteStream() : io_(make_io<Io>()), owner_(this_process()) {}
 
-ByteStream::Io::~Io() {
-    if (socket.is_open()) forget_socket(socket.native_handle());
+ByteStream::Io::~Io() { close_socket(); }
+
+void ByteStream::Io::close_socket() noexcept {
+    if (!socket.is_open()) return;
+    ErrorCode ignored;
+    forget_socket(socket.native_handle());
+    socket.close(ignored);
 }
+
+class ByteStream::Use {
+public:
+    explicit Use(const ByteStream& stream) : io_(*stream.io_) {
+        stream.require_ours();
+        const std::lock_guard guard(io_.loop.mutex);
+        if (io_.is_closed) throw_closed();
+        ++io_.users;
+    }
+    ~Use() {
+        const std::lock_guard guard(io_.loop.mutex);
+        if (--io_.users == 0 && io_.is_closed) io_.close_socket();
+    }
+    Use(const Use&) = delete;
+    Use& operator=(const Use&) = delete;
+
+private:
+    Io& io_;
+};
 
 ByteStream::~ByteStream() {
     // Asio would take the socket out of the epoll that the original looks at.
@@ -64,9 +88,7 @@ void ByteStream::connect(const tcp::endpoint& endpoint, os::Deadline deadline) {
         });
         const auto done = [this] { return !io_->is_connecting; };
         if (!io_->loop.wait(lock, deadline, done)) {
-            ErrorCode ignored;
-            forget_socket(io_->socket.native_handle());
-            io_->socket.close(ignored);
+            io_->close_socket();
             io_->loop.wait(lock, os::never, done);  // `failure` must outlive the handler
             throw TimeoutError("multiproc: no connection to " + to_string(endpoint) + " in time");
         }
@@ -79,7 +101,7 @@ void ByteStream::connect(const tcp::endpoint& endpoint, os::Deadline deadline) {
 }
 
 std::optional<std::size_t> ByteStream::read_some(std::span<std::byte> target, os::Deadline deadline) {
-    require_ours();
+    const Use use(*this);
     Io& io = *io_;
     for (;;) {
         ErrorCode failure;
@@ -106,7 +128,7 @@ std::optional<std::size_t> ByteStream::read_some(std::span<std::byte> target, os
 
 void ByteStream::write(std::span<const std::byte> first, std::span<const std::byte> second,
                        std::span<const std::byte> third) {
-    require_ours();
+    const Use use(*this);
     Io& io = *io_;
     std::array<asio::const_buffer, 3> pieces{asio::buffer(first.data(), first.size()),
                                              asio::buffer(second.data(), second.size()),
@@ -148,8 +170,10 @@ void ByteStream::write(std::span<const std::byte> first, std::span<const std::by
 }
 
 void ByteStream::end_writing() noexcept {
+    if (owner_ != this_process()) return;
+    const std::lock_guard guard(io_->loop.mutex);
     ErrorCode ignored;
-    if (owner_ == this_process()) io_->socket.shutdown(tcp::socket::shutdown_send, ignored);
+    if (!io_->is_closed) io_->socket.shutdown(tcp::socket::shutdown_send, ignored);
 }
 
 void ByteStream::close() noexcept {
@@ -162,6 +186,7 @@ void ByteStream::close() noexcept {
         ErrorCode ignored;
         io.socket.shutdown(tcp::socket::shutdown_both, ignored);
         io.socket.cancel(ignored);
+        if (io.users == 0) io.close_socket();
         io.loop.changed_outside();
     } catch (const std::bad_alloc&) {
         // Without memory for a post, shutting down has woken them nevertheless.

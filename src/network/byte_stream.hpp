@@ -42,8 +42,8 @@ public:
     // Throws TimeoutError, NetworkError.
     void connect(const tcp::endpoint& endpoint, os::Deadline deadline);
 
-    // Reads something, at least one byte, into `target`: how much. Zero is the end of the stream, `end_reason` says which.
-    // Nothing at the deadline.
+    // Reads something, at least one byte, into `target`: how much. Zero is the end of the stream, `end_reason` says
+    // which. Nothing at the deadline.
     std::optional<std::size_t> read_some(std::span<std::byte> target, os::Deadline deadline);
     // Why the stream has ended: because the peer has closed it, or by an error.
     const std::string& end_reason() const noexcept { return end_reason_; }
@@ -54,7 +54,8 @@ public:
 
     // Nothing more will be written. What has come can still be read.
     void end_writing() noexcept;
-    // The peer learns of it at once. The socket itself lives on, so that no thread comes to use another of its number.
+    // The peer learns of it at once. The socket goes when the last thread has left reading and writing, so that none
+    // comes to use another of its number.
     void close() noexcept;
     bool is_closed() const noexcept;
     const std::string& peer() const noexcept { return peer_; }
@@ -66,16 +67,21 @@ private:
     struct Io {
         Io() : socket(loop.context()) {}
         ~Io();
+        void close_socket() noexcept;
         Io(const Io&) = delete;
         Io& operator=(const Io&) = delete;
 
         EventLoop loop;
         tcp::socket socket;
         bool is_closed = false;
+        int users = 0;  // threads that read or write
         bool is_connecting = false;
         bool is_read_pending = false;  // a wait for something to read was begun, maybe by an earlier read_some
         bool is_write_pending = false;
     };
+
+    // A thread that reads or writes.
+    class Use;
 
     [[noreturn]] static void throw_closed();
 

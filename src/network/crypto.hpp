@@ -13,8 +13,8 @@ inline constexpr std::size_t digest_size = 32;
 using Digest = std::array<std::byte, digest_size>;
 using Bytes = std::span<const std::byte>;
 
-// HMAC-SHA-256 (RFC 2104, RFC 4231) of what `update` was given since the last `finish`. Belongs to one thread at a time.
-// Functions throw std::system_error if the library fails.
+// HMAC-SHA-256 (RFC 2104, RFC 4231) of what `update` was given since the last `finish`. Belongs to one thread at a
+// time. Functions throw std::system_error if the library fails.
 class HmacSha256 {
 public:
     explicit HmacSha256(Bytes key);

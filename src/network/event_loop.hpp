@@ -1,8 +1,8 @@
 // Asio's operations for threads that wait for them.
 //
-// There is no thread in the background: of the threads that wait, one runs the handlers, its own and those of others, and
-// the rest sleep. When its own wait is over, another takes its place. So an answer that is waited for by one thread wakes
-// that thread and no other on its way.
+// There is no thread in the background: of the threads that wait, one runs the handlers, its own and those of others,
+// and the rest sleep. When its own wait is over, another takes its place. So an answer that is waited for by one thread
+// wakes that thread and no other on its way.
 #pragma once
 
 #include <condition_variable>

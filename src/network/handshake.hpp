@@ -4,8 +4,8 @@
 //     client → listener   Hello, proof  the same, and HMAC(key, "client", both hellos)
 //     listener → client   Verdict       yes or why not, and if yes HMAC(key, "listener", both hellos)
 //
-// All of fixed sizes, so a stranger cannot make us read more than that. The listener proves its key only to a client that
-// has proven its own, so a stranger learns nothing to guess at. Both random numbers are in both proofs, so none
+// All of fixed sizes, so a stranger cannot make us read more than that. The listener proves its key only to a client
+// that has proven its own, so a stranger learns nothing to guess at. Both random numbers are in both proofs, so none
 // can be used again; and the proofs differ by who gives them, so that sending a listener's own back to it is of no use.
 // The keys that sign the messages come from the same numbers; there is one for each direction.
 #pragma once

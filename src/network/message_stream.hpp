@@ -1,7 +1,8 @@
 // A connection after the handshake: whole messages, each signed.
 //
-// On the wire a message is its length (8 bytes), its bytes, and 32 bytes of HMAC-SHA-256, by the direction's key, over its
-// number (8 bytes, from 0 on), its length and its bytes. Memory is taken as the bytes arrive, whatever the length says.
+// On the wire a message is its length (8 bytes), its bytes, and 32 bytes of HMAC-SHA-256, by the direction's key, over
+// its number (8 bytes, from 0 on), its length and its bytes. Memory is taken as the bytes arrive, whatever the length
+// says.
 #pragma once
 
 #include <array>
@@ -26,10 +27,11 @@ class MessageStream {
 public:
     MessageStream(std::shared_ptr<ByteStream> bytes, const SessionKeys& keys, std::size_t max_message);
 
-    // Waits while the peer does not receive. Throws CodecError for a message that is too long; ClosedError if the peer has
-    // gone.
+    // Waits while the peer does not receive. Throws CodecError for a message that is too long; ClosedError if the peer
+    // has gone.
     void send(Bytes message);
-    // Nothing at the deadline. Throws EndOfFile, IncompleteMessage, ProtocolError, and the same again when called again.
+    // Nothing at the deadline. Throws EndOfFile, IncompleteMessage, ProtocolError, and the same again when called
+    // again.
     std::optional<std::vector<std::byte>> receive(os::Deadline deadline);
     // Whether `receive` would not wait.
     bool await_message(os::Deadline deadline);

@@ -14,8 +14,8 @@ using NativeSocket = asio::detail::socket_type;  // int or SOCKET
 // From here on no program that this one starts gets the socket, by whatever means it is started, and no copy of this
 // process, made by fork, keeps it. Asio opens sockets that anybody inherits. Throws std::bad_alloc.
 void keep_from_children(NativeSocket socket);
-// Before closing it: its number will soon be another's. The end of what it is connected to, or listens for, is told to the
-// system first, in case that somebody has a copy nevertheless.
+// Before closing it: its number will soon be another's. The end of what it is connected to, or listens for, is told to
+// the system first, in case that somebody has a copy nevertheless.
 void forget_socket(NativeSocket socket) noexcept;
 
 // Before binding: the port can be had again right after another listener has left it, but not while it has it.

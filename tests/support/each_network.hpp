@@ -1,5 +1,5 @@
-// The fixture of tests of connections: as EachStartMethod, after a first connection, which brings to life what the system
-// keeps for all.
+// The fixture of tests of connections: as EachStartMethod, after a first connection, which brings to life what the
+// system keeps for all.
 #pragma once
 
 #include <future>
