@@ -1,6 +1,7 @@
 // Pipes between processes and threads.
 #include <chrono>
 #include <optional>
+#include <span>
 #include <string>
 #include <thread>
 #include <utility>
@@ -61,6 +62,23 @@ TEST_F(SyncPipe, ends_when_all_who_have_the_other_end_are_gone) {
     EXPECT_TRUE(here.poll());
     EXPECT_TRUE(here.poll(std::nullopt));
     EXPECT_THROW(here.send(1), mp::ClosedError);
+}
+
+TEST_F(SyncPipe, a_message_that_does_not_fit_the_buffer_is_an_error_that_keeps_it) {
+    auto [here, there] = mp::pipe<std::string>();
+    there.send("four");
+    there.send("fits");
+    there.send("");
+    char room[4] = {};
+    try {
+        here.recv_into(std::span(room, 3));
+        FAIL();
+    } catch (const mp::BufferTooShort<std::string>& error) { EXPECT_EQ(error.message, "four"); }
+    EXPECT_EQ(here.recv_into(room), 4u);
+    EXPECT_EQ(std::string(room, 4), "fits");
+    EXPECT_EQ(here.recv_into(room), 0u);
+    there.close();
+    EXPECT_THROW(here.recv_into(room), mp::EndOfFile);
 }
 
 TEST_F(SyncPipe, poll_never_takes_anything) {

@@ -22,10 +22,14 @@
 /// processes have ended.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <ranges>
+#include <span>
+#include <string>
 #include <utility>
 
 #include <multiproc/codec.hpp>
@@ -42,6 +46,19 @@ class MULTIPROC_API EndOfFile : public Error {
 public:
     using Error::Error;
     ~EndOfFile() override;
+};
+
+/// A message has more elements than `recv_into` was given room for. It is not lost: it is here.
+/// Source: Python's `multiprocessing.BufferTooShort`.
+template <class Message>
+class BufferTooShort final : public Error {
+public:
+    explicit BufferTooShort(Message received)
+        : Error("multiproc: a message of " + std::to_string(received.size()) +
+                " elements does not fit the buffer; the error's `message` has it"),
+          message(std::move(received)) {}
+
+    Message message;
 };
 
 template <class In, class Out>
@@ -125,6 +142,17 @@ public:
         std::optional<In> message = receive({true, timeout});
         if (!message && detail::is_end_gone(peer_) && !in_.poll({false, {}}, peer_)) detail::throw_end_of_file();
         return message;
+    }
+    /// Where messages are strings or vectors: copies the next one's elements to `target`, and returns how many they are.
+    /// Throws what `recv` throws, and BufferTooShort<In>, with the message, if they are more than fit.
+    /// Source: Python's `recv_bytes_into`.
+    template <class Message = In>
+        requires std::ranges::contiguous_range<Message>
+    std::size_t recv_into(std::span<typename Message::value_type> target) const {
+        In message = recv();
+        if (message.size() > target.size()) throw BufferTooShort<In>(std::move(message));
+        std::copy(message.begin(), message.end(), target.begin());
+        return message.size();
     }
     /// Whether `recv` would not wait: because there is a message, or the end of file. Waits for that for at most
     /// `timeout`, or for ever if there is none. Never takes anything.
