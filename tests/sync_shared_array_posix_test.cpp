@@ -49,9 +49,7 @@ std::string error_of_put(const mp::Queue<Numbers>& queue, const Numbers& numbers
     try {
         queue.put(numbers);
         return "none";
-    } catch (const std::system_error& error) {
-        return error.what();
-    }
+    } catch (const std::system_error& error) { return error.what(); }
 }
 
 std::string put_without_sockets(mp::Queue<Numbers> queue, mp::Queue<int> others) {
@@ -107,7 +105,7 @@ TEST_F(SyncSharedArrayPosix, more_than_the_first_process_can_keep_is_an_error_of
     rlimit usual{};
     ::getrlimit(RLIMIT_NOFILE, &usual);
     rlimit tight = usual;
-    tight.rlim_cur = 200;
+    tight.rlim_cur = 120;
     ::setrlimit(RLIMIT_NOFILE, &tight);
     {
         const mp::Queue<Numbers> queue;
@@ -118,7 +116,7 @@ TEST_F(SyncSharedArrayPosix, more_than_the_first_process_can_keep_is_an_error_of
         process.start();
         const std::string error = process.result();
         EXPECT_NE(error.find("open files"), std::string::npos) << error;
-        EXPECT_GT(queue.qsize(), 50u);
+        EXPECT_GT(queue.qsize(), 20u);
         while (!queue.empty()) ASSERT_EQ(queue.get()[9], 1);
     }
     ::setrlimit(RLIMIT_NOFILE, &usual);
@@ -129,7 +127,7 @@ std::string put_beyond_limit(mp::Queue<Bytes> queue) {
     ::getrlimit(RLIMIT_FSIZE, &files);
     files.rlim_cur = 1 << 20;
     ::setrlimit(RLIMIT_FSIZE, &files);
-    queue.put(Bytes(std::size_t{20} << 20, 'b'));
+    queue.put(Bytes(std::size_t{17} << 20, 'b'));
     return "put";
 }
 
@@ -164,7 +162,7 @@ void put_and_die(mp::Queue<Bytes> queue, std::size_t size) {
 
 TEST_F(SyncSharedArrayPosix, an_item_may_be_larger_than_the_memory_of_all) {
     // In memory three times at once: where it was made, or is got to, and in the item.
-    const std::size_t size = has_memory_for(std::size_t{5} << 30) ? std::size_t{3} << 29 : std::size_t{1} << 26;
+    const std::size_t size = has_memory_for(std::size_t{5} << 30) ? std::size_t{3} << 29 : std::size_t{17} << 20;
     const mp::Queue<Bytes> queue;
     mp::Process process(put_and_die, queue, size);
     process.start();

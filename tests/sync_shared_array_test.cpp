@@ -104,7 +104,8 @@ struct Frame {
     mp::Lock lock;
 };
 
-void return_frame(mp::Connection<Frame, Frame> connection, mp::SimpleQueue<Frame> simple, mp::JoinableQueue<Frame> joinable) {
+void return_frame(mp::Connection<Frame, Frame> connection, mp::SimpleQueue<Frame> simple,
+                  mp::JoinableQueue<Frame> joinable) {
     const Frame frame = connection.recv();
     frame.parts[1][0] = 17;
     frame.raw.data()[1] = std::byte{18};
@@ -204,7 +205,7 @@ void put_for_ever(mp::Queue<Numbers> queue, mp::Queue<int> begun) {
 }
 
 TEST_F(SyncSharedArray, a_sender_that_is_killed_at_any_instant_leaves_whole_items_and_nothing_else) {
-    for (int round = 0; round < 8; ++round) {
+    for (int round = 0; round < 5; ++round) {
         const mp::Queue<Numbers> queue(4);
         const mp::Queue<int> begun;
         mp::Process process(put_for_ever, queue, begun);
@@ -227,7 +228,7 @@ void get_for_ever(mp::Queue<Numbers> queue, mp::Queue<int> got) {
 }
 
 TEST_F(SyncSharedArray, a_receiver_that_is_killed_in_the_middle_leaves_nothing) {
-    for (int round = 0; round < 8; ++round) {
+    for (int round = 0; round < 5; ++round) {
         const mp::Queue<Numbers> queue;
         const mp::Queue<int> got;
         for (int i = 0; i < 40; ++i) queue.put(numbers_from(3, 1000));
@@ -302,7 +303,7 @@ void put_large(mp::Queue<std::vector<char>> queue, std::size_t size) {
 
 TEST_F(SyncSharedArray, a_large_item_has_memory_of_its_own_and_needs_its_sender_no_more) {
     const mp::Queue<std::vector<char>> queue;
-    for (const std::size_t size : {std::size_t{15} << 20, (std::size_t{16} << 20) - 8, std::size_t{40} << 20}) {
+    for (const std::size_t size : {(std::size_t{16} << 20) - 8, std::size_t{18} << 20}) {
         mp::Process process(put_large, queue, size);
         process.start();
         process.join();
@@ -316,14 +317,14 @@ void return_parts(mp::Queue<Parts> in, mp::Queue<Parts> out) { out.put(in.get())
 TEST_F(SyncSharedArray, goes_with_a_large_item_that_grows_while_it_is_written) {
     const mp::Queue<Parts> there, back;
     Parts parts;
-    for (int i = 0; i < 30; ++i) parts.emplace_back(pattern(1'000'003), numbers_from(i, 10));
+    for (int i = 0; i < 20; ++i) parts.emplace_back(pattern(1'000'003), numbers_from(i, 10));
     mp::Process process(return_parts, there, back);
     process.start();
     there.put(parts);
     const Parts got = back.get();
     process.join();
     ASSERT_EQ(got.size(), parts.size());
-    for (int i = 0; i < 30; ++i) {
+    for (int i = 0; i < 20; ++i) {
         const auto place = static_cast<std::size_t>(i);
         EXPECT_TRUE(got[place].first == parts[place].first) << i;
         EXPECT_TRUE(are_numbers_from(got[place].second, i, 10)) << i;

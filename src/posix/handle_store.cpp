@@ -186,7 +186,8 @@ private:
         Answer answer;
         Handle copy;
         if (question.wish == Wish::keep) {
-            answer.error = attached.size() == 2 ? keep(question.name, question.content, std::move(attached[1])) : EMFILE;
+            answer.error =
+                attached.size() == 2 ? keep(question.name, question.content, std::move(attached[1])) : EMFILE;
         } else {
             try {
                 copy = copy_of(question.name);
@@ -213,7 +214,9 @@ private:
     std::atomic<bool> is_open_{false};
 };
 
-[[noreturn]] void fail_full() { fail("multiproc: the first process of the program can have no more open files", EMFILE); }
+[[noreturn]] void fail_full() {
+    fail("multiproc: the first process of the program can have no more open files", EMFILE);
+}
 [[noreturn]] void fail_gone() {
     fail("multiproc: shared memory that a message refers to is not there any more", ENOENT);
 }
@@ -278,7 +281,8 @@ private:
     // What the answer brings.
     Handle ask(const Question& question, RawHandle enclosed) {
         if (!outside_.is_intact())
-            fail("multiproc: the program has closed descriptors of the library, so it cannot hand shared memory on", EBADF);
+            fail("multiproc: the program has closed descriptors of the library, so it cannot hand shared memory on",
+                 EBADF);
         auto [ours, firsts] = make_socket_pair(SOCK_STREAM);
         std::vector<int> attached{fd_of(firsts)};
         if (enclosed != no_handle) attached.push_back(fd_of(enclosed));
@@ -305,9 +309,10 @@ private:
         if (error != 0) fail_unanswered(error);
     }
     [[noreturn]] static void fail_unanswered(int error) {
-        fail("multiproc: the first process of the program keeps no shared memory: it has closed descriptors of the "
-             "library, or can have no more open files",
-             error);
+        fail(
+            "multiproc: the first process of the program keeps no shared memory: it has closed descriptors of the "
+            "library, or can have no more open files",
+            error);
     }
 
     KnownSocket outside_;

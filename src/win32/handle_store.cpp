@@ -36,8 +36,11 @@ public:
 
     void drop(std::uint64_t, std::uint64_t place) noexcept override {
         if (place == 0) return;
-        DuplicateHandle(native(first_.raw()), native(static_cast<RawHandle>(place)), nullptr, nullptr, 0, FALSE,
-                        DUPLICATE_CLOSE_SOURCE);
+        // It is moved here and closed: without a place to move it to, Wine does not close it there.
+        HANDLE moved = nullptr;
+        DuplicateHandle(native(first_.raw()), native(static_cast<RawHandle>(place)), GetCurrentProcess(), &moved, 0,
+                        FALSE, DUPLICATE_SAME_ACCESS | DUPLICATE_CLOSE_SOURCE);
+        own(moved).reset();
     }
 
 private:
