@@ -14,6 +14,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <span>
@@ -96,6 +97,11 @@ private:
 /// Source: Python's `multiprocessing.connection.wait`.
 MULTIPROC_API std::vector<Sentinel> wait(std::span<const Sentinel> sentinels,
                                          std::optional<Timeout> timeout = std::nullopt);
+/// The same: `wait({a.sentinel(), b.sentinel()})`. For other things than ends of processes see wait.hpp.
+inline std::vector<Sentinel> wait(std::initializer_list<Sentinel> sentinels,
+                                  std::optional<Timeout> timeout = std::nullopt) {
+    return wait(std::span<const Sentinel>(sentinels.begin(), sentinels.size()), timeout);
+}
 
 /// A process without its result's type: what `active_children` returns. Copies refer to the same process. All functions
 /// are thread-safe. In a copy of the program that the host forked on its own, every function throws ClosedError.

@@ -85,7 +85,7 @@ private:
 /// ascending order; none after a timeout. A zero or negative timeout asks without waiting; none (the default) waits for
 /// ever. Nothing is taken, and nothing polls: a message, an item and the end of a process wake the waiter at once, and so
 /// does the end of file when an end is closed; if that goes with a process that is killed, within 50 ms.
-/// (Of Sentinels in a container or in double braces, the `wait` of process.hpp returns those that are ready.)
+/// (Of Sentinels alone, the `wait` of process.hpp returns those that are ready themselves.)
 /// Throws std::invalid_argument if there is nothing to wait for and no timeout, ClosedError if a queue was closed,
 /// StartError when more than 1024 threads of the program wait at once. Thread-safe.
 /// Source: Python's `multiprocessing.connection.wait`.
