@@ -1,12 +1,8 @@
 #include <multiproc/detail/represent.hpp>
 
-#include <ostream>
 #include <stdexcept>
 
-#include <multiproc/value_proxies.hpp>
-
-namespace multiproc {
-namespace detail {
+namespace multiproc::detail {
 
 void throw_no_key(const std::string& key) { throw std::out_of_range("multiproc: this dict has no key " + key); }
 void throw_empty(const char* what) {
@@ -22,8 +18,4 @@ void throw_no_attribute(const std::string& name) {
     throw std::out_of_range("multiproc: this namespace has no attribute \"" + name + "\"");
 }
 
-}  // namespace detail
-
-std::ostream& operator<<(std::ostream& out, const NamespaceProxy& names) { return out << names.repr(); }
-
-}  // namespace multiproc
+}  // namespace multiproc::detail

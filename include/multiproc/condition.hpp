@@ -27,6 +27,26 @@
 
 namespace multiproc {
 
+namespace detail {
+
+/// Waits for a condition until `predicate()`, at most `timeout` in all. Returns what it said last.
+template <class Waited, class Predicate>
+bool wait_until_true(const Waited& condition, Predicate& predicate, const std::optional<Timeout>& timeout) {
+    const auto begin = std::chrono::steady_clock::now();
+    while (!predicate()) {
+        std::optional<Timeout> left;
+        if (timeout) {
+            const std::chrono::nanoseconds passed = std::chrono::steady_clock::now() - begin;
+            if (passed >= std::chrono::nanoseconds(*timeout)) return false;
+            left = std::chrono::nanoseconds(*timeout) - passed;
+        }
+        condition.wait(left);
+    }
+    return true;
+}
+
+}  // namespace detail
+
 /// All functions are thread-safe, throw ClosedError in a copy of the program that the host forked, and StartError when
 /// more than 1024 threads of the program wait at once. `wait`, `wait_for`, `notify` and `notify_all` throw
 /// std::logic_error if this thread does not hold the lock.
@@ -55,17 +75,7 @@ public:
     /// Waits until `predicate()`, at most `timeout` in all. Returns what it said last.
     template <class Predicate>
     bool wait_for(Predicate predicate, std::optional<Timeout> timeout = std::nullopt) const {
-        const auto begin = std::chrono::steady_clock::now();
-        while (!predicate()) {
-            std::optional<Timeout> left;
-            if (timeout) {
-                const std::chrono::nanoseconds passed = std::chrono::steady_clock::now() - begin;
-                if (passed >= std::chrono::nanoseconds(*timeout)) return false;
-                left = std::chrono::nanoseconds(*timeout) - passed;
-            }
-            wait(left);
-        }
-        return true;
+        return detail::wait_until_true(*this, predicate, timeout);
     }
 
     /// Wakes `count` of those who wait, or all if there are fewer. Throws std::invalid_argument for less than 1.

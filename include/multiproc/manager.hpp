@@ -35,6 +35,7 @@
 #include <multiproc/detail/task.hpp>
 #include <multiproc/dict_proxy.hpp>
 #include <multiproc/list_proxy.hpp>
+#include <multiproc/namespace_proxy.hpp>
 #include <multiproc/proxy.hpp>
 #include <multiproc/queue_proxy.hpp>
 #include <multiproc/start_method.hpp>
@@ -116,7 +117,7 @@ public:
         for (auto&& element : range) elements.push_back(element);
         return list(elements);
     }
-    NamespaceProxy make_namespace() const { return made<NamespaceProxy>(); }
+    NamespaceProxy make_namespace() const;
     template <class T>
     ValueProxy<T> value(T initial) const {
         return made<ValueProxy<T>>(std::move(initial));
@@ -134,22 +135,18 @@ public:
     QueueProxy<T> queue(Count max_size = 0) const {
         return made<QueueProxy<T>>(max_size.value());
     }
-    LockProxy lock() const { return made<LockProxy>(false); }
-    RLockProxy rlock() const { return made<RLockProxy>(true); }
+    LockProxy lock() const;
+    RLockProxy rlock() const;
     /// Throws std::invalid_argument if `value` is negative or more than 2147483647.
-    SemaphoreProxy semaphore(Count value = 1) const { return made<SemaphoreProxy>(value.value(), false); }
-    BoundedSemaphoreProxy bounded_semaphore(Count value = 1) const {
-        return made<BoundedSemaphoreProxy>(value.value(), true);
-    }
-    EventProxy event() const { return made<EventProxy>(); }
+    SemaphoreProxy semaphore(Count value = 1) const;
+    BoundedSemaphoreProxy bounded_semaphore(Count value = 1) const;
+    EventProxy event() const;
     /// With a lock of its own, which is recursive, or a given one of this manager.
-    ConditionProxy condition() const { return made<ConditionProxy>(); }
-    ConditionProxy condition(const LockProxy& lock) const { return made<ConditionProxy>(lock); }
-    ConditionProxy condition(const RLockProxy& lock) const { return made<ConditionProxy>(lock); }
+    ConditionProxy condition() const;
+    ConditionProxy condition(const LockProxy& lock) const;
+    ConditionProxy condition(const RLockProxy& lock) const;
     /// Throws std::invalid_argument unless there are 1 to 65535 parties.
-    BarrierProxy barrier(Count parties, std::optional<Timeout> timeout = std::nullopt) const {
-        return made<BarrierProxy>(parties.value(), detail::to_wire(timeout));
-    }
+    BarrierProxy barrier(Count parties, std::optional<Timeout> timeout = std::nullopt) const;
 
     /// An object of your class, which is made by `C(args...)` in the server; see `methods`. The arguments travel as those of
     /// a task do.

@@ -19,6 +19,8 @@
 #include <optional>
 
 #include <multiproc/call_options.hpp>
+#include <multiproc/condition.hpp>
+#include <multiproc/config.hpp>
 #include <multiproc/detail/served_sync.hpp>
 #include <multiproc/proxy.hpp>
 #include <multiproc/timeout.hpp>
@@ -27,16 +29,21 @@ namespace multiproc {
 
 namespace detail {
 
+MULTIPROC_API bool acquire(const Proxy<ServedLock>& lock, bool block, const WireTimeout& timeout);
+MULTIPROC_API bool acquire(const Proxy<ServedCondition>& condition, bool block, const WireTimeout& timeout);
+MULTIPROC_API void release(const Proxy<ServedLock>& lock);
+MULTIPROC_API void release(const Proxy<ServedCondition>& condition);
+
 /// What can be locked; meets TimedLockable.
 template <class Object>
 class LockableProxy : public Proxy<Object> {
 public:
     /// As for Lock: true if this thread has it now.
     bool acquire(bool block = true, std::optional<Timeout> timeout = std::nullopt) const {
-        return this->template call<&Object::acquire>(block, to_wire(timeout));
+        return detail::acquire(*this, block, to_wire(timeout));
     }
     /// Throws std::logic_error if this thread does not hold it.
-    void release() const { this->template call<&Object::release>(); }
+    void release() const { detail::release(*this); }
 
     void lock() const { acquire(); }
     bool try_lock() const { return acquire(false); }
@@ -51,24 +58,22 @@ protected:
     using Proxy<Object>::Proxy;
 };
 
-class BasicLockProxy : public LockableProxy<ServedLock> {
+class MULTIPROC_API BasicLockProxy : public LockableProxy<ServedLock> {
 public:
-    bool locked() const { return call<&ServedLock::locked>(); }
+    bool locked() const;
 
 protected:
     using LockableProxy::LockableProxy;
 };
 
-class BasicSemaphoreProxy : public Proxy<ServedSemaphore> {
+class MULTIPROC_API BasicSemaphoreProxy : public Proxy<ServedSemaphore> {
 public:
     /// As for Semaphore.
-    bool acquire(bool block = true, std::optional<Timeout> timeout = std::nullopt) const {
-        return call<&ServedSemaphore::acquire>(block, to_wire(timeout));
-    }
+    bool acquire(bool block = true, std::optional<Timeout> timeout = std::nullopt) const;
     bool try_acquire() const { return acquire(false); }
     bool try_acquire_for(Timeout timeout) const { return acquire(true, timeout); }
-    void release(Count count = 1) const { call<&ServedSemaphore::release>(count.value()); }
-    std::uint32_t get_value() const { return static_cast<std::uint32_t>(call<&ServedSemaphore::value>()); }
+    void release(Count count = 1) const;
+    std::uint32_t get_value() const;
 
 protected:
     using Proxy::Proxy;
@@ -94,15 +99,13 @@ class BoundedSemaphoreProxy final : public detail::BasicSemaphoreProxy {
     using BasicSemaphoreProxy::BasicSemaphoreProxy;
 };
 
-class EventProxy final : public Proxy<detail::ServedEvent> {
+class MULTIPROC_API EventProxy final : public Proxy<detail::ServedEvent> {
 public:
-    bool is_set() const { return call<&Object::is_set>(); }
-    void set() const { call<&Object::set>(); }
-    void clear() const { call<&Object::clear>(); }
+    bool is_set() const;
+    void set() const;
+    void clear() const;
     /// As for Event.
-    bool wait(std::optional<Timeout> timeout = std::nullopt) const {
-        return call<&Object::wait>(detail::to_wire(timeout));
-    }
+    bool wait(std::optional<Timeout> timeout = std::nullopt) const;
     bool wait_for(Timeout timeout) const { return wait(timeout); }
 
 private:
@@ -110,27 +113,15 @@ private:
     using Proxy::Proxy;
 };
 
-class ConditionProxy final : public detail::LockableProxy<detail::ServedCondition> {
+class MULTIPROC_API ConditionProxy final : public detail::LockableProxy<detail::ServedCondition> {
 public:
     /// As for Condition.
-    bool wait(std::optional<Timeout> timeout = std::nullopt) const {
-        return call<&Object::wait>(detail::to_wire(timeout));
-    }
+    bool wait(std::optional<Timeout> timeout = std::nullopt) const;
     template <std::predicate Predicate>
     bool wait_for(Predicate predicate, std::optional<Timeout> timeout = std::nullopt) const {
-        const auto begin = std::chrono::steady_clock::now();
-        while (!predicate()) {
-            std::optional<Timeout> left;
-            if (timeout) {
-                const std::chrono::nanoseconds passed = std::chrono::steady_clock::now() - begin;
-                if (passed >= std::chrono::nanoseconds(*timeout)) return false;
-                left = std::chrono::nanoseconds(*timeout) - passed;
-            }
-            wait(left);
-        }
-        return true;
+        return detail::wait_until_true(*this, predicate, timeout);
     }
-    void notify(Count count = 1) const { call<&Object::notify>(count.value()); }
+    void notify(Count count = 1) const;
     void notify_all() const { notify(INT64_MAX); }
 
 private:
@@ -138,17 +129,15 @@ private:
     using LockableProxy::LockableProxy;
 };
 
-class BarrierProxy final : public Proxy<detail::ServedBarrier> {
+class MULTIPROC_API BarrierProxy final : public Proxy<detail::ServedBarrier> {
 public:
     /// As for Barrier. The barrier breaks, too, when a client that waits ends.
-    std::uint32_t wait(std::optional<Timeout> timeout = std::nullopt) const {
-        return call<&Object::wait>(detail::to_wire(timeout));
-    }
-    void abort() const { call<&Object::abort>(); }
-    void reset() const { call<&Object::reset>(); }
-    std::uint32_t parties() const { return call<&Object::parties>(); }
-    std::uint32_t n_waiting() const { return call<&Object::waiting>(); }
-    bool broken() const { return call<&Object::is_broken>(); }
+    std::uint32_t wait(std::optional<Timeout> timeout = std::nullopt) const;
+    void abort() const;
+    void reset() const;
+    std::uint32_t parties() const;
+    std::uint32_t n_waiting() const;
+    bool broken() const;
 
 private:
     friend struct detail::ProxyAccess;
