@@ -38,14 +38,14 @@ public:
 
     ~State() {
         if (pid_ != os::current_pid()) return;  // the original's
+        bool is_told = false;
         try {
             detail::QueueWriter stop;
             encode(stop, Knock::stop);
             accepting_.put(stop);
-            if (!process_.join_for(longest_shutdown)) process_.kill();
-            process_.join();
-            process_.close();
-        } catch (const std::exception&) {}  // at the program's end it is ended as a daemon
+            is_told = true;
+        } catch (const std::exception&) {}
+        end_server(is_told);
     }
     State(const State&) = delete;
     State& operator=(const State&) = delete;
@@ -57,6 +57,13 @@ public:
     }
 
 private:
+    void end_server(bool is_told) noexcept {
+        try {
+            if (!is_told || !process_.join_for(longest_shutdown)) process_.kill();
+            process_.join();
+            process_.close();
+        } catch (const std::exception&) {}  // at the program's end it is ended as a daemon
+    }
     State(const ManagerOptions& options, std::pair<Connection<std::uint64_t, int>, Connection<int, std::uint64_t>> ends)
         : pid_(os::current_pid()),
           process_(ProcessOptions{.name = options.name, .daemon = true, .start_method = options.start_method},
@@ -69,6 +76,9 @@ private:
         } catch (const EndOfFile&) {
             process_.result();  // throws, and tells why
             throw StartError("multiproc: the manager's server ended before it was ready");
+        } catch (...) {
+            end_server(false);
+            throw;
         }
     }
 

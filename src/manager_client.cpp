@@ -10,10 +10,14 @@
 #include <multiproc/errors.hpp>
 
 #include "error_transport.hpp"
+#include "manager_server.hpp"
 #include "shared_object.hpp"
 
 namespace multiproc {
 namespace {
+
+// How soon a call that is watched is given up.
+constexpr auto watched_interval = std::chrono::milliseconds(20);
 
 [[noreturn]] void throw_gone() {
     throw ClosedError(
@@ -36,16 +40,41 @@ public:
     bool is_ours() const noexcept { return pid_ == os::current_pid(); }
     bool is_over() const { return detail::is_end_gone(peer_) || !is_server_alive(); }
 
-    void exchange(const OutputBuffer& call, detail::QueueMessage& answer) const {
-        calls_.put(call);
-        while (!answers_.get(answer, look_interval, peer_)) {
-            if (is_over() && !answers_.get(answer, std::chrono::nanoseconds(0), peer_)) throw_gone();
-            if (watch_of_thread != nullptr && !(*watch_of_thread)())
-                throw ClosedError("multiproc: a call was given up");
+    void exchange(const OutputBuffer& call, detail::QueueMessage& answer) {
+        calls_.put(call);  // if it throws, nothing was sent
+        ++outstanding_;
+        while (outstanding_ > 1) {
+            detail::QueueMessage nobodys;
+            take(nobodys);
         }
+        take(answer);
     }
 
 private:
+    // Throws ClosedError when the server has gone; and what getting a message throws: then it may come yet, unless that was
+    // because the message cannot be taken in.
+    void take(detail::QueueMessage& answer) {
+        const bool is_watched = watch_of_thread != nullptr;
+        try {
+            while (!answers_.get(answer, is_watched ? watched_interval : look_interval, peer_)) {
+                if (is_over() && !answers_.get(answer, std::chrono::nanoseconds(0), peer_)) {
+                    if (!is_server_alive()) throw_gone();
+                    throw ClosedError(
+                        "multiproc: the manager's server is shutting down, or has no memory or waiting threads left "
+                        "for "
+                        "this thread's calls");
+                }
+                if (is_watched && !(*watch_of_thread)()) throw ClosedError("multiproc: a call was given up");
+            }
+        } catch (const ClosedError&) { throw; } catch (const StartError&) {  // too many threads wait
+            throw;
+        } catch (...) {
+            --outstanding_;
+            throw;
+        }
+        --outstanding_;
+    }
+
     bool is_server_alive() const noexcept {
         return Runtime::get().is_alive(Runtime::ProcessRef::unpack(manager_.server));
     }
@@ -56,6 +85,7 @@ private:
     ManagerLane calls_, answers_;
     detail::PipeEnd end_ = detail::PipeEnd::make(calls_);  // the server is told when it is gone
     std::uint64_t peer_ = 0;
+    std::uint32_t outstanding_ = 0;  // answers that may come yet
 };
 
 // The server's end goes to the server with the greeting, and is nobody's here.
@@ -71,16 +101,26 @@ void Session::greet(const detail::PipeEnd& servers) const {
     detail::HandleAccess::make<ManagerLane>(std::move(accepting)).put(greeting);
 }
 
-thread_local bool are_sessions_gone = false;  // has no destructor: can be asked while the thread ends
+using Sessions = std::vector<std::unique_ptr<Session>>;
 
-struct ThreadSessions {
-    std::vector<std::unique_ptr<Session>> all;
-    ~ThreadSessions() { are_sessions_gone = true; }
+// A session that is opened after the thread's own are gone, by the destructor of something else, is kept until the program
+// ends: what the thread holds by it must not be free before.
+thread_local bool is_thread_ending = false;
+thread_local Sessions* late_sessions = nullptr;
+struct OwnSessions {
+    Sessions all;
+    ~OwnSessions() { is_thread_ending = true; }
 };
-thread_local ThreadSessions this_thread;
+thread_local OwnSessions own_sessions;
+
+Sessions& sessions_of_thread() {
+    if (!is_thread_ending) return own_sessions.all;
+    if (late_sessions == nullptr) late_sessions = new Sessions;
+    return *late_sessions;
+}
 
 Session& session_with(const ManagerAddress& manager) {
-    std::vector<std::unique_ptr<Session>>& all = this_thread.all;
+    Sessions& all = sessions_of_thread();
     for (const auto& session : all)
         if (session->is_for(manager) && session->is_ours()) return *session;
     std::erase_if(all, [](const auto& session) { return !session->is_ours() || session->is_over(); });
@@ -104,13 +144,13 @@ private:
 }  // namespace
 
 void exchange_with(const ManagerAddress& manager, const OutputBuffer& call, detail::QueueMessage& answer) {
-    if (are_sessions_gone) return Session(manager).exchange(call, answer);
+    // In the server itself nobody else is needed, and the call is made for the same client.
+    if (ManagerServer* const server = ManagerServer::here(manager)) return server->answer_here(call, answer);
     Session& session = session_with(manager);
     try {
         session.exchange(call, answer);
-    } catch (...) {
-        // The answer may come yet, and must not be taken for the next call's.
-        std::erase_if(this_thread.all, [&](const auto& known) { return known.get() == &session; });
+    } catch (const ClosedError&) {  // it is over, or given up
+        std::erase_if(sessions_of_thread(), [&](const auto& known) { return known.get() == &session; });
         throw;
     }
 }

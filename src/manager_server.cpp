@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstring>
 #include <exception>
 #include <stdexcept>
 #include <string>
@@ -25,6 +26,8 @@ using Clock = std::chrono::steady_clock;
 
 // At least so long from one look for objects that nobody uses to the next; and at most a twentieth of the time.
 constexpr auto collection_interval = std::chrono::milliseconds(100);
+// How long the end waits for destructors.
+constexpr auto longest_farewell = std::chrono::seconds(2);
 
 struct ServerOfProcess {
     std::atomic<ManagerServer*> server{nullptr};
@@ -37,6 +40,7 @@ std::atomic<ManagerServer*>& server_of_process() { return of_this_process<Server
 }
 
 thread_local const ManagerServer::Client* client_of_thread = nullptr;
+thread_local bool makes_calls_here = false;
 
 }  // namespace
 
@@ -58,21 +62,73 @@ const ManagerServer::Client& ManagerServer::current_client() {
     return *client_of_thread;
 }
 
+ManagerServer* ManagerServer::here(const ManagerAddress& address) noexcept {
+    if (!makes_calls_here) return nullptr;
+    ManagerServer* const server = server_of_process().load();
+    return server != nullptr && server->address_.accepting == address.accepting ? server : nullptr;
+}
+
+void ManagerServer::answer_here(const OutputBuffer& call, detail::QueueMessage& answered) {
+    HeapBuffer out;
+    answer(InputBuffer(call.bytes(), call.attachments()), out);
+    // What it refers to is held until it was decoded, which this thread does before it makes the next call.
+    thread_local std::vector<detail::Attachment> kept;
+    kept = out.take_attachments();
+    auto bytes = std::make_unique<std::byte[]>(out.size());
+    std::memcpy(bytes.get(), out.bytes().data(), out.size());
+    answered.set(std::move(bytes), out.size());
+}
+
 void ManagerServer::run() {
+    std::thread([this] { destroy_all(); }).detach();
     while (!is_stopping_.load(std::memory_order_relaxed)) {
-        detail::QueueMessage message;
-        if (accepting_.get(message, collection_interval)) {
-            try {
-                accept(message);
-            } catch (const std::exception&) {}  // its end of the pipe is gone with it, which tells the client
+        try {
+            detail::QueueMessage message;
+            if (accepting_.get(message, collection_interval)) accept(message);
+            if (Clock::now() >= next_collection_) collect();
+        } catch (const std::exception&) {
+            // No memory or thread, for a client or at all. A client's end of the pipe is gone with its greeting, which tells it.
+            std::this_thread::yield();
         }
-        if (Clock::now() >= next_collection_) collect();
     }
-    std::unordered_map<std::uint64_t, ObjectPtr> objects;
+    std::vector<ObjectPtr> rest;
     {
         const std::unique_lock lock(mutex_);
         holdable_.clear();
-        objects.swap(objects_);
+        rest.reserve(objects_.size());
+        for (auto& [id, object] : objects_) rest.push_back(std::move(object));
+        objects_.clear();
+    }
+    destroy(std::move(rest));
+    std::unique_lock lock(dying_mutex_);
+    dying_changed_.wait_for(lock, longest_farewell, [this] { return dying_.empty() && !is_destroying_; });
+}
+
+void ManagerServer::destroy(std::vector<ObjectPtr> objects) {
+    {
+        const std::lock_guard lock(dying_mutex_);
+        if (dying_.empty()) {
+            dying_.swap(objects);
+        } else {
+            dying_.insert(dying_.end(), objects.begin(), objects.end());
+        }
+    }
+    dying_changed_.notify_all();
+}
+
+void ManagerServer::destroy_all() {
+    makes_calls_here = true;
+    std::unique_lock lock(dying_mutex_);
+    for (;;) {
+        dying_changed_.wait(lock, [this] { return !dying_.empty(); });
+        std::vector<ObjectPtr> objects;
+        objects.swap(dying_);
+        is_destroying_ = true;
+        lock.unlock();
+        objects.clear();
+        lock.lock();
+        is_destroying_ = false;
+        dying_changed_.notify_all();
     }
 }
 
@@ -87,18 +143,25 @@ void ManagerServer::accept(const detail::QueueMessage& message) {
 }
 
 bool ManagerServer::is_wanted(const Client& client) const {
-    return !is_stopping_.load(std::memory_order_relaxed) && !detail::is_end_gone(client.peer) &&
-           Runtime::get().is_alive(client.process);
+    if (is_stopping_.load(std::memory_order_relaxed) || detail::is_end_gone(client.peer)) return false;
+    const std::int64_t now = Clock::now().time_since_epoch().count();
+    if (now < client.next_look) return true;
+    if (!Runtime::get().is_alive(client.process)) return false;
+    client.next_look = now + Clock::duration(WaitSet::longest_wait).count();
+    return true;
 }
 
 void ManagerServer::serve(const Client& client) {
     client_of_thread = &client;
+    makes_calls_here = true;
     try {
         answer_all(client);
     } catch (const std::exception&) {
     }  // there is no memory even to say so; the client is told by the end of the session
     client_of_thread = nullptr;
     forget_client(client);
+    // If its parent has died as well, nobody else takes back what it held.
+    if (!Runtime::get().is_alive(client.process)) Runtime::get().sweep();
 }
 
 void ManagerServer::answer_all(const Client& client) {
@@ -111,7 +174,7 @@ void ManagerServer::answer_all(const Client& client) {
         }
         try {
             detail::QueueWriter out;
-            answer(call, out);
+            answer(call.input(), out);
             client.answers.put(out);
         } catch (const std::exception&) {
             // The answer cannot be sent, for want of memory or because of what it refers to.
@@ -122,8 +185,7 @@ void ManagerServer::answer_all(const Client& client) {
     }
 }
 
-void ManagerServer::answer(const detail::QueueMessage& call, OutputBuffer& out) {
-    InputBuffer in = call.input();
+void ManagerServer::answer(InputBuffer in, OutputBuffer& out) {
     const auto id = decode<std::uint64_t>(in);
     if (id == 0) return run_task(in, out);
     encode(out, Answer::result);
@@ -136,11 +198,11 @@ void ManagerServer::call_method(std::uint64_t id, InputBuffer& in, OutputBuffer&
     const detail::ServedClass& type = *object->type;
     const auto* const end = type.methods + type.method_count;
     const auto* const method = std::find_if(type.methods, end, [&](const auto& known) { return known.id == wanted; });
-    const std::string class_name = os::demangle(type.type().name());
-    if (method == end) throw CodecError("multiproc: a call names a method that " + class_name + " does not have");
+    const auto class_name = [&] { return os::demangle(type.type().name()); };
+    if (method == end) throw CodecError("multiproc: a call names a method that " + class_name() + " does not have");
     try {
         method->call(object->object, method->is_exclusive ? &object->mutex : nullptr, in, out);
-    } catch (...) { detail::write_failure(out, class_name + "::" + method->name); }
+    } catch (...) { detail::write_failure(out, class_name() + "::" + method->name); }
 }
 
 void ManagerServer::run_task(InputBuffer& in, OutputBuffer& out) {
@@ -172,8 +234,13 @@ detail::ObjectRef ManagerServer::add(const detail::ServedClass& type, void* obje
     *reinterpret_cast<ManagedObject*>(detail::state_of(*token)) = {address_, type_hash(type.type())};
     const std::uint64_t id = token->ref().pack();
     const std::unique_lock lock(mutex_);
-    if (type.client_gone != nullptr) holdable_.emplace(id, entry);
-    objects_.emplace(id, std::move(entry));
+    objects_.emplace(id, entry);
+    try {
+        if (type.client_gone != nullptr) holdable_.emplace(id, std::move(entry));
+    } catch (...) {
+        objects_.erase(id);
+        throw;
+    }
     return token;
 }
 
@@ -184,34 +251,38 @@ ManagerServer::ObjectPtr ManagerServer::find_object(std::uint64_t id) const {
     return found->second;
 }
 
-void* ManagerServer::find(std::uint64_t id) const { return find_object(id)->object; }
-
-void ManagerServer::forget_client(const Client& client) {
-    std::vector<ObjectPtr> all;
-    {
-        const std::shared_lock lock(mutex_);
-        for (const auto& [id, object] : holdable_) all.push_back(object);
-    }
-    for (const ObjectPtr& object : all) object->type->client_gone(object->object, client.number);
+std::shared_ptr<void> ManagerServer::find(std::uint64_t id) const {
+    const ObjectPtr object = find_object(id);
+    return {object, object->object};
 }
 
-// What an object holds goes with it: proxies of others, which are looked at once more then.
+// Whoever holds the mutex of such an object waits for no other.
+void ManagerServer::forget_client(const Client& client) noexcept {
+    const std::shared_lock lock(mutex_);
+    for (const auto& [id, object] : holdable_) object->type->client_gone(object->object, client.number);
+}
+
 void ManagerServer::collect() {
     const Clock::time_point begin = Clock::now();
     const Arena& arena = Runtime::get().arena();
-    for (;;) {
-        std::vector<ObjectPtr> unused;
-        {
-            const std::unique_lock lock(mutex_);
-            std::erase_if(objects_, [&](const auto& entry) {
-                if (arena.exists(Arena::Ref::unpack(entry.first))) return false;
-                unused.push_back(entry.second);
-                holdable_.erase(entry.first);
-                return true;
-            });
-        }
-        if (unused.empty()) break;
+    std::vector<std::uint64_t> unused;
+    {
+        const std::shared_lock lock(mutex_);
+        for (const auto& [id, object] : objects_)
+            if (!arena.exists(Arena::Ref::unpack(id))) unused.push_back(id);
     }
+    std::vector<ObjectPtr> objects;
+    objects.reserve(unused.size());
+    if (!unused.empty()) {
+        const std::unique_lock lock(mutex_);
+        for (const std::uint64_t id : unused) {
+            holdable_.erase(id);
+            const auto found = objects_.find(id);
+            objects.push_back(std::move(found->second));
+            objects_.erase(found);
+        }
+    }
+    if (!objects.empty()) destroy(std::move(objects));
     const Clock::time_point end = Clock::now();
     next_collection_ = end + std::max<Clock::duration>(collection_interval, (end - begin) * 20);
 }
@@ -231,6 +302,12 @@ std::uint64_t current_client() { return ManagerServer::current_client().number; 
 Monitor::Deadline Monitor::deadline_of(bool block, const WireTimeout& timeout) noexcept {
     if (!block) return Deadline::min();
     return timeout ? multiproc::deadline_after(std::chrono::nanoseconds(*timeout)) : os::never;
+}
+
+ObjectGuard::ObjectGuard(ObjectMutex* mutex) : mutex_(mutex) {
+    if (mutex == nullptr || mutex->try_lock()) return;
+    while (!mutex->try_lock_for(WaitSet::longest_wait))
+        if (client_of_thread != nullptr) Monitor::require_client();
 }
 
 void Monitor::require_client() {
@@ -253,7 +330,7 @@ std::shared_ptr<const ProxyTarget> serve_object(const ServedClass& type, void* o
     throw_no_server();
 }
 
-void* served_object(const ProxyTarget& target) { return ManagerServer::get().find(target.id()); }
+std::shared_ptr<void> served_object(const ProxyTarget& target) { return ManagerServer::get().find(target.id()); }
 
 }  // namespace detail
 }  // namespace multiproc

@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -28,9 +29,13 @@ public:
 
     // The one of this process. Throws std::logic_error if it is no manager's server.
     static ManagerServer& get();
+    // The one at that address, if it is this process's, for a thread that answers a call or destroys objects: such a thread
+    // makes calls itself, without a session. Else null.
+    static ManagerServer* here(const ManagerAddress& address) noexcept;
+    void answer_here(const OutputBuffer& call, detail::QueueMessage& answer);
     // Takes the object over, also if it throws.
     detail::ObjectRef add(const detail::ServedClass& type, void* object);
-    void* find(std::uint64_t id) const;
+    std::shared_ptr<void> find(std::uint64_t id) const;
 
     // Whose calls a thread answers.
     struct Client {
@@ -39,6 +44,7 @@ public:
         detail::PipeEnd end;  // this server's
         std::uint64_t peer;   // the client's end
         Runtime::ProcessRef process;
+        mutable std::int64_t next_look = 0;  // at its process, which costs more than at its end; for its thread alone
     };
     static const Client& current_client();
     bool is_wanted(const Client& client) const;
@@ -47,7 +53,7 @@ private:
     struct Object {
         const detail::ServedClass* type;
         void* object;
-        std::mutex mutex;
+        detail::ObjectMutex mutex;
         Object(const detail::ServedClass& of, void* what) noexcept : type(&of), object(what) {}
         Object(const Object&) = delete;
         Object& operator=(const Object&) = delete;
@@ -58,11 +64,13 @@ private:
     void accept(const detail::QueueMessage& message);
     void serve(const Client& client);
     void answer_all(const Client& client);
-    void answer(const detail::QueueMessage& call, OutputBuffer& out);
+    void answer(InputBuffer in, OutputBuffer& out);
     void call_method(std::uint64_t id, InputBuffer& in, OutputBuffer& out);
     void run_task(InputBuffer& in, OutputBuffer& out);
-    void forget_client(const Client& client);
+    void forget_client(const Client& client) noexcept;
     void collect();
+    void destroy(std::vector<ObjectPtr> objects);
+    void destroy_all();
     ObjectPtr find_object(std::uint64_t id) const;
 
     ManagerLane accepting_;
@@ -73,6 +81,12 @@ private:
     std::unordered_map<std::uint64_t, ObjectPtr> objects_;   // by the packed Ref of what stands for them
     std::unordered_map<std::uint64_t, ObjectPtr> holdable_;  // those of them that clients can hold
     std::chrono::steady_clock::time_point next_collection_{};
+
+    // Destructors of users' classes run in a thread of their own, as they may wait, and call.
+    std::mutex dying_mutex_;
+    std::condition_variable dying_changed_;
+    std::vector<ObjectPtr> dying_;
+    bool is_destroying_ = false;
 };
 
 // What the server's process runs.

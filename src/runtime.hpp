@@ -76,6 +76,9 @@ public:
     // Whether the process lives whose thread has the slot.
     bool is_slot_alive(std::uint32_t slot) const noexcept;
 
+    // Frees what belongs to processes that are gone without anybody having noticed: their parent died as well.
+    void sweep() noexcept;
+
     // For tests: entries and slots in use, this process's own entry included.
     std::size_t process_count() const noexcept;
     std::size_t slot_count() const noexcept;
@@ -90,7 +93,6 @@ private:
     std::optional<ProcessRef> find_process_entry() noexcept;
     void clear_entry(std::uint32_t index, std::uint64_t seen) noexcept;
     std::uint32_t find_slot(std::uint32_t owner) noexcept;
-    void sweep() noexcept;
 
     os::Segment segment_;
     os::Handle arena_memory_;

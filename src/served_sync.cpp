@@ -57,7 +57,7 @@ bool ServedLock::locked() {
     return owner_ != 0;
 }
 
-void ServedLock::client_gone(std::uint64_t client) {
+void ServedLock::client_gone(std::uint64_t client) noexcept {
     const Monitor::Lock lock = monitor_.lock();
     if (owner_ != client) return;
     owner_ = 0;
@@ -78,6 +78,7 @@ ServedSemaphore::ServedSemaphore(std::int64_t value, bool is_bounded)
 bool ServedSemaphore::acquire(bool block, WireTimeout timeout) {
     Monitor::Lock lock = monitor_.lock();
     if (!monitor_.wait(lock, Monitor::deadline_of(block, timeout), [&] { return value_ > 0; })) return false;
+    Monitor::require_client();  // nobody would give back what one that has ended took
     --value_;
     return true;
 }
@@ -130,7 +131,7 @@ ServedCondition::ServedCondition() : own_(true) {}
 ServedCondition::ServedCondition(Proxy<ServedLock> lock)
     : own_(true),
       proxy_(std::move(lock)),
-      given_(static_cast<ServedLock*>(served_object(*ProxyAccess::target(*proxy_)))) {}
+      given_(std::static_pointer_cast<ServedLock>(served_object(*ProxyAccess::target(*proxy_)))) {}
 
 bool ServedCondition::wait(WireTimeout timeout) {
     lock().require_held("wait()");
@@ -173,7 +174,7 @@ void ServedCondition::notify_locked(std::int64_t count) {
     monitor_.notify_all();
 }
 
-void ServedCondition::client_gone(std::uint64_t client) { own_.client_gone(client); }
+void ServedCondition::client_gone(std::uint64_t client) noexcept { own_.client_gone(client); }
 
 // ---- barrier ----
 
@@ -187,9 +188,10 @@ ServedBarrier::ServedBarrier(std::int64_t parties, WireTimeout timeout)
 
 // Those who wait know their round, and are told how it ended; the next one is another.
 void ServedBarrier::end_round_locked(bool is_broken) {
+    auto next = std::make_shared<Round>();
     round_->is_over = true;
     round_->is_broken = is_broken;
-    round_ = std::make_shared<Round>();
+    round_ = std::move(next);
     arrived_ = 0;
     monitor_.notify_all();
 }
@@ -198,11 +200,12 @@ std::uint32_t ServedBarrier::wait(WireTimeout timeout) {
     const Monitor::Deadline deadline = Monitor::deadline_of(true, timeout ? timeout : timeout_);
     Monitor::Lock lock = monitor_.lock();
     if (is_broken_) throw BrokenBarrierError("multiproc: the barrier is broken; reset() it");
-    const std::uint32_t number = arrived_++;
-    if (arrived_ == parties_) {
+    const std::uint32_t number = arrived_;
+    if (number + 1 == parties_) {
         end_round_locked(false);
         return number;
     }
+    ++arrived_;
     const std::shared_ptr<const Round> mine = round_;
     bool is_over = false;
     try {

@@ -1,6 +1,8 @@
 // What the dicts, lists and other containers of a manager do.
-#include <algorithm>
+#include <cstdint>
+#include <limits>
 #include <optional>
+#include <ranges>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -222,6 +224,53 @@ TEST_F(ManagerValue, value_array_and_namespace) {
     EXPECT_FALSE(names.contains("x"));
     EXPECT_THROW(names.get("x"), std::out_of_range);
     EXPECT_THROW(names.erase("x"), std::out_of_range);
+}
+
+TEST_F(ManagerDict, a_key_that_is_not_equal_to_itself_does_no_harm) {
+    const mp::Manager manager;
+    const auto dict = manager.dict<double, int>();
+    dict.set(std::numeric_limits<double>::quiet_NaN(), 1);
+    dict.set(std::numeric_limits<double>::quiet_NaN(), 2);
+    EXPECT_EQ(dict.size(), 2u);
+    EXPECT_EQ(dict.popitem().second, 2);
+    EXPECT_EQ(dict.popitem().second, 1);
+    for (int i = 0; i < 100; ++i) dict.set(i, i);
+    EXPECT_EQ(dict.size(), 100u);
+}
+
+TEST_F(ManagerDict, large_numbers_are_named_in_errors) {
+    const mp::Manager manager;
+    const auto dict = manager.dict<std::uint64_t, int>();
+    try {
+        dict.at(UINT64_MAX);
+        FAIL();
+    } catch (const std::out_of_range& error) {
+        EXPECT_NE(std::string(error.what()).find("18446744073709551615"), std::string::npos) << error.what();
+    }
+}
+
+struct Incomparable {
+    int x = 0;
+};
+
+TEST_F(ManagerList, of_what_cannot_be_compared_and_of_bools) {
+    const mp::Manager manager;
+    const auto list = manager.list<std::vector<Incomparable>>();
+    list.append({Incomparable{1}, Incomparable{2}});
+    EXPECT_EQ(list.at(0).size(), 2u);
+    const auto flags = manager.list({true, false});
+    std::vector<bool> seen;
+    for (const bool flag : flags) seen.push_back(flag);
+    EXPECT_EQ(seen, (std::vector{true, false}));
+}
+
+TEST_F(ManagerList, a_sort_that_throws_loses_nothing) {
+    const mp::Manager manager;
+    const auto list = manager.list<mp::Any>();
+    for (int i = 0; i < 30; ++i) list.append(i == 15 ? mp::Any(1) : mp::Any("text number " + std::to_string(30 - i)));
+    const std::vector<mp::Any> before = list.copy();
+    EXPECT_THROW(list.sort(), std::invalid_argument);
+    EXPECT_EQ(list.copy(), before);
 }
 
 }  // namespace

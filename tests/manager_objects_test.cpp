@@ -61,8 +61,25 @@ private:
     std::string gate_;
 };
 
+// Calls itself and others, also from its destructor.
+class Chain {
+public:
+    explicit Chain(mp::ListProxy<std::string> log) : log_(std::move(log)) {}
+    Chain(const Chain&) = delete;
+    Chain& operator=(const Chain&) = delete;
+    ~Chain() { log_.append("gone"); }
+    int call_self(mp::Proxy<Chain> self, int depth);
+    void lock(mp::LockProxy lock) { lock.acquire(); }
+
+private:
+    mp::ListProxy<std::string> log_;
+};
+
 }  // namespace
 
+template <>
+inline constexpr auto multiproc::methods<Chain> =
+    multiproc::method_list(multiproc::method<&Chain::call_self>("call_self"), multiproc::method<&Chain::lock>("lock"));
 template <>
 inline constexpr auto multiproc::methods<Account> = multiproc::method_list(
     multiproc::method<&Account::owner>("owner"), multiproc::method<&Account::balance>("balance"),
@@ -349,6 +366,41 @@ TEST_F(ManagerObjects, managers_in_children_and_several_managers_work) {
     EXPECT_EQ(process.result(), 5);
     EXPECT_EQ(a.copy(), (std::vector{1, 3}));
     EXPECT_EQ(b.copy(), (std::vector{2, 4}));
+}
+
+int Chain::call_self(mp::Proxy<Chain> self, int depth) {
+    log_.append(std::to_string(depth));
+    return depth == 0 ? 0 : 1 + self.call<&Chain::call_self>(self, depth - 1);
+}
+
+TEST_F(ManagerObjects, methods_may_call_their_own_object_and_destructors_may_call_others) {
+    const mp::Manager manager;
+    const auto log = manager.list<std::string>();
+    {
+        const auto chain = manager.make<Chain>(log);
+        EXPECT_EQ((chain.call<&Chain::call_self>(chain, 2)), 2);
+        EXPECT_EQ(log.copy(), (std::vector<std::string>{"2", "1", "0"}));
+        const auto lock = manager.lock();
+        chain.call<&Chain::lock>(lock);  // it is this thread that has it then
+        EXPECT_TRUE(lock.locked());
+        lock.release();
+    }
+    for (int i = 0; i < 3000 && log.size() < 4; ++i) std::this_thread::sleep_for(10ms);
+    EXPECT_EQ(log.at(-1), "gone");
+    mp::Process later([](mp::ListProxy<std::string> mine) { return mine.size(); }, log);  // new clients get in
+    later.start();
+    EXPECT_EQ(later.result(), 4u);
+}
+
+TEST_F(ManagerObjects, a_failed_call_does_not_give_up_the_threads_locks) {
+    const mp::Manager manager;
+    const auto lock = manager.lock();
+    const auto list = manager.list<std::vector<std::shared_ptr<int>>>();
+    lock.lock();
+    EXPECT_THROW(list.at(0), std::out_of_range);
+    EXPECT_THROW(mp::detail::ProxyCall(*mp::detail::ProxyAccess::target(list), 0).perform(), mp::CodecError);
+    std::thread([&] { EXPECT_FALSE(lock.try_lock()); }).join();
+    lock.unlock();
 }
 
 }  // namespace

@@ -89,24 +89,24 @@ public:
 
     /// Takes the first element with this value out. Throws std::invalid_argument if there is none.
     void remove(const T& value) const
-        requires std::equality_comparable<T>
+        requires detail::is_comparable<T>
     {
         this->template call<&List::remove>(value);
     }
     std::size_t count(const T& value) const
-        requires std::equality_comparable<T>
+        requires detail::is_comparable<T>
     {
         return static_cast<std::size_t>(this->template call<&List::count>(value));
     }
     /// Where the first element with this value is. Throws std::invalid_argument if there is none.
     std::size_t index(const T& value) const
-        requires std::equality_comparable<T>
+        requires detail::is_comparable<T>
     {
         return static_cast<std::size_t>(this->template call<&List::index>(value));
     }
     /// Equal elements keep their order.
     void sort(bool reverse = false) const
-        requires requires(const T& a) { a < a; }
+        requires detail::is_ordered<T>
     {
         this->template call<&List::sort>(reverse);
     }

@@ -23,6 +23,7 @@
 /// a proxy of it, in whatever process, or in another object.
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -39,8 +40,8 @@
 
 namespace multiproc {
 
-/// For `methods`: a method with its name. While it runs, no other call of the same object does, so it need not be
-/// thread-safe.
+/// For `methods`: a method with its name. While it runs, no other call of the same object does, but for those that it makes
+/// itself, so it need not be thread-safe.
 template <auto M>
 constexpr Method<M> method(const char* name) {
     return {name, true};
@@ -121,7 +122,7 @@ class MULTIPROC_API ProxyBase {
 public:
     /// Whether both refer to the same object.
     friend bool operator==(const ProxyBase& a, const ProxyBase& b) noexcept {
-        return a.target_->id() == b.target_->id();
+        return a.target_->id() == b.target_->id() && a.target_->source() == b.target_->source();
     }
 
 protected:
@@ -172,7 +173,7 @@ MULTIPROC_API std::string portable_name(const std::type_info& type);
 /// In a server: makes `object` known there, and owns it from now on, also if this throws: std::logic_error elsewhere.
 MULTIPROC_API std::shared_ptr<const ProxyTarget> serve_object(const ServedClass& type, void* object);
 /// In a server: the object behind a proxy. Throws std::logic_error elsewhere, and if it is another manager's.
-MULTIPROC_API void* served_object(const ProxyTarget& target);
+MULTIPROC_API std::shared_ptr<void> served_object(const ProxyTarget& target);
 
 }  // namespace detail
 

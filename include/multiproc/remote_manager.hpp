@@ -20,7 +20,8 @@
 /// manager's calls, and nothing else: it cannot travel to other processes; connect there.
 ///
 /// Each thread that calls has a connection of its own, so a call that waits holds up no other. What a client holds (locks, a
-/// place in a queue) is free when its connection is gone.
+/// place in a queue) is free when its connection is gone. An item that a queue gives to a client in the moment in which that
+/// ends is lost with it.
 #pragma once
 
 #include <concepts>

@@ -14,6 +14,7 @@
 #include <multiproc/remote_manager.hpp>
 
 #include "manager_wire.hpp"
+#include "os.hpp"
 
 namespace multiproc {
 
@@ -79,6 +80,8 @@ public:
     State(const State&) = delete;
     State& operator=(const State&) = delete;
 
+    // In a copy of the process made by fork the threads are not there, and nothing can be said of what they were doing.
+    bool is_ours() const noexcept { return owner_ == os::current_pid(); }
     const Listener& listener() const noexcept { return listener_; }
     void publish(const std::string& name, Target target, std::string type) {
         const std::lock_guard lock(mutex_);
@@ -159,13 +162,21 @@ private:
             Reply reply;
             try {
                 reply = question.kind == Question::Kind::get ? find(question, client) : call(question, client);
-            } catch (const std::exception&) {
-                HeapBuffer failure;
-                detail::write_failure(failure, "a call over a network");
-                reply = {{}, bytes_of(failure)};
+            } catch (const std::exception&) { reply = failure(); }
+            try {
+                connection.send(reply);
+            } catch (const CodecError&) {  // it is too long, so nothing was sent
+                for (const std::uint64_t id : reply.objects) client.release(id, 1);
+                connection.send(failure());
             }
-            connection.send(reply);
         }
+    }
+
+    // In a catch block.
+    static Reply failure() {
+        HeapBuffer answer;
+        detail::write_failure(answer, "a call over a network");
+        return {{}, bytes_of(answer)};
     }
 
     Reply find(const Question& question, Client& client) {
@@ -178,10 +189,11 @@ private:
             throw std::invalid_argument("multiproc: \"" + question.name + "\" is published as " + type + ", not as " +
                                         question.type);
         }
-        client.hold(target);
         HeapBuffer answer;
         encode(answer, std::uint8_t{0}, target->id());
-        return {{target->id()}, bytes_of(answer)};
+        Reply reply{{target->id()}, bytes_of(answer)};
+        client.hold(target);
+        return reply;
     }
 
     static Reply call(const Question& question, Client& client) {
@@ -195,17 +207,20 @@ private:
         detail::QueueMessage answer;
         target->exchange(passed_on, answer);
         Reply reply;
-        for (const Target& brought : detail::targets_in(answer)) {
-            client.hold(brought);
-            reply.objects.push_back(brought->id());
-        }
         InputBuffer bytes = answer.input();
         const std::size_t size = bytes.remaining();
         const std::byte* const first = bytes.take(size);
         reply.answer.assign(first, first + size);
+        const std::vector<Target> targets = detail::targets_in(answer);
+        reply.objects.reserve(targets.size());
+        for (const Target& brought : targets) {
+            client.hold(brought);
+            reply.objects.push_back(brought->id());
+        }
         return reply;
     }
 
+    const std::uint32_t owner_ = os::current_pid();
     std::atomic<bool> is_closing_{false};
     std::mutex mutex_;
     std::map<std::string, Published> published_;
@@ -216,10 +231,17 @@ private:
 };
 
 ManagerService::ManagerService(ListenerOptions options) : state_(std::make_unique<State>(std::move(options))) {}
-ManagerService::~ManagerService() = default;
-void ManagerService::close() noexcept { state_.reset(); }
+ManagerService::~ManagerService() { close(); }
+void ManagerService::close() noexcept {
+    if (state_ && !state_->is_ours()) state_.release();
+    state_.reset();
+}
 
 void ManagerService::publish_target(const std::string& name, Target target, const std::type_info& type) {
+    if (target->source() != nullptr) {
+        throw std::invalid_argument(
+            "multiproc: a proxy of an object on another machine cannot be published; let clients connect there");
+    }
     if (!state_) throw ClosedError("multiproc: this ManagerService is closed");
     state_->publish(name, std::move(target), detail::portable_name(type));
 }

@@ -10,6 +10,7 @@
 #include <multiproc/errors.hpp>
 
 #include "manager_wire.hpp"
+#include "os.hpp"
 
 namespace multiproc {
 
@@ -22,16 +23,20 @@ class RemoteManager::Link final : public detail::TargetSource, public std::enabl
 public:
     explicit Link(const ConnectOptions& options) : options_(options), number_(random_number()), control_(open()) {}
 
-    // Over this thread's connection. Throws ClosedError.
-    Reply ask(const Question& question);
+    // Over this thread's connection. What the answer has brought is kept until `call_over`. Throws ClosedError.
+    Reply ask_and_take_in(const Question& question) {
+        Reply reply = ask(question);
+        take_in(reply.objects);
+        return reply;
+    }
     std::shared_ptr<const detail::ProxyTarget> find(std::uint64_t id) override;
     void call_over() noexcept override;
     // The last proxy of an object is gone here.
     void release(std::uint64_t id, std::uint64_t times) noexcept;
-    // What an answer has brought is kept until `call_over`.
-    void take_in(const std::vector<std::uint64_t>& objects);
 
 private:
+    Reply ask(const Question& question);
+    void take_in(const std::vector<std::uint64_t>& objects);
     static network::ClientNumber random_number() {
         const AuthKey random = AuthKey::random();
         network::ClientNumber number;
@@ -45,11 +50,20 @@ private:
     }
 
     const ConnectOptions options_;
+    const std::uint32_t owner_ = os::current_pid();
     const network::ClientNumber number_;
     const ClientConnection control_;  // as long as it is there, so is what this client has
     std::mutex mutex_;
     std::unordered_map<std::uint64_t, std::weak_ptr<class RemoteTarget>> targets_;
 };
+
+namespace {
+void set_answer(detail::QueueMessage& answer, const Reply& reply) {
+    auto bytes = std::make_unique<std::byte[]>(reply.answer.size());
+    if (!reply.answer.empty()) std::memcpy(bytes.get(), reply.answer.data(), reply.answer.size());
+    answer.set(std::move(bytes), reply.answer.size());
+}
+}  // namespace
 
 class RemoteTarget final : public detail::ProxyTarget {
 public:
@@ -66,11 +80,7 @@ public:
         }
         Question question{.kind = Question::Kind::call, .object = id_};
         question.call.assign(call.bytes().begin(), call.bytes().end());
-        const Reply reply = link_->ask(question);
-        auto bytes = std::make_unique<std::byte[]>(reply.answer.size());
-        std::memcpy(bytes.get(), reply.answer.data(), reply.answer.size());
-        answer.set(std::move(bytes), reply.answer.size());
-        link_->take_in(reply.objects);
+        set_answer(answer, link_->ask_and_take_in(question));
     }
     // The service has it as long as this is here, so its number is enough.
     void encode(OutputBuffer& out) const override {
@@ -99,49 +109,65 @@ struct ThreadConnection {
     std::weak_ptr<detail::TargetSource> link;
     ClientConnection connection;
 };
-thread_local bool are_connections_gone = false;  // has no destructor: can be asked while the thread ends
 struct ThreadState {
     std::vector<ThreadConnection> connections;
     std::vector<TargetPtr> brought;  // by the answer that is being decoded
-    ~ThreadState() { are_connections_gone = true; }
 };
-thread_local ThreadState this_thread;
+
+// What is used after the thread's own objects are gone, in the destructors of others, is kept until the program ends.
+thread_local bool is_thread_ending = false;
+thread_local ThreadState* late_state = nullptr;
+struct OwnState : ThreadState {
+    ~OwnState() { is_thread_ending = true; }
+};
+thread_local OwnState own_state;
+
+ThreadState& this_thread() {
+    if (!is_thread_ending) return own_state;
+    if (late_state == nullptr) late_state = new ThreadState;
+    return *late_state;
+}
 
 }  // namespace
 
 Reply RemoteManager::Link::ask(const Question& question) {
-    const auto through = [&](const ClientConnection& connection) {
-        connection.send(question);
-        return connection.recv();
-    };
-    if (are_connections_gone) return through(open());
-    std::vector<ThreadConnection>& all = this_thread.connections;
+    std::vector<ThreadConnection>& all = this_thread().connections;
+    std::erase_if(all, [](const auto& known) { return known.link.expired(); });
     auto mine = std::ranges::find_if(all, [this](const auto& known) { return known.link.lock().get() == this; });
-    try {
-        if (mine == all.end()) {
-            std::erase_if(all, [](const auto& known) { return known.link.expired(); });
-            mine = all.insert(all.end(), ThreadConnection{weak_from_this(), open()});
-        }
-        return through(mine->connection);
-    } catch (const CodecError&) {
-        throw;  // nothing was sent
-    } catch (...) {
-        if (mine != all.end()) all.erase(mine);  // its answer may come yet, and must not be taken for another's
-        throw ClosedError("multiproc: the connection to the manager's service is gone");
+    if (mine == all.end()) {
+        all.reserve(all.size() + 1);
+        mine = all.insert(all.end(), ThreadConnection{weak_from_this(), open()});
     }
+    bool is_sent = false;
+    try {
+        mine->connection.send(question);
+        is_sent = true;
+        return mine->connection.recv();
+    } catch (const EndOfFile&) { all.erase(mine); } catch (const ClosedError&) {
+        all.erase(mine);
+    } catch (...) {
+        if (is_sent) all.erase(mine);  // its answer may come yet, and must not be taken for another's
+        throw;
+    }
+    throw ClosedError("multiproc: the connection to the manager's service is gone");
 }
 
 void RemoteManager::Link::take_in(const std::vector<std::uint64_t>& objects) {
     std::vector<TargetPtr> brought;  // let go of outside of the lock
-    const std::lock_guard lock(mutex_);
-    for (const std::uint64_t id : objects) {
-        std::weak_ptr<RemoteTarget>& known = targets_[id];
-        TargetPtr target = known.lock();
-        if (target == nullptr) known = target = std::make_shared<RemoteTarget>(shared_from_this(), id);
-        ++target->times_brought;
-        brought.push_back(std::move(target));
+    brought.reserve(objects.size());
+    {
+        const std::lock_guard lock(mutex_);
+        for (const std::uint64_t id : objects) {
+            TargetPtr target = targets_[id].lock();
+            if (target == nullptr) {
+                target = std::make_shared<RemoteTarget>(shared_from_this(), id);
+                targets_[id] = target;
+            }
+            ++target->times_brought;
+            brought.push_back(std::move(target));
+        }
     }
-    this_thread.brought.swap(brought);
+    this_thread().brought.swap(brought);
 }
 
 std::shared_ptr<const detail::ProxyTarget> RemoteManager::Link::find(std::uint64_t id) {
@@ -152,10 +178,11 @@ std::shared_ptr<const detail::ProxyTarget> RemoteManager::Link::find(std::uint64
 }
 
 void RemoteManager::Link::call_over() noexcept {
-    if (!are_connections_gone) std::vector<TargetPtr>().swap(this_thread.brought);
+    std::vector<TargetPtr>().swap((is_thread_ending && late_state != nullptr ? *late_state : own_state).brought);
 }
 
 void RemoteManager::Link::release(std::uint64_t id, std::uint64_t times) noexcept {
+    if (owner_ != os::current_pid()) return;  // in a copy made by fork: these are the original's
     try {
         {
             const std::lock_guard lock(mutex_);
@@ -170,12 +197,9 @@ RemoteManager::RemoteManager(const ConnectOptions& options) : link_(std::make_sh
 
 std::shared_ptr<const detail::ProxyTarget> RemoteManager::get_target(const std::string& name,
                                                                      const std::type_info& type) const {
-    const Reply reply = link_->ask({.kind = Question::Kind::get, .name = name, .type = detail::portable_name(type)});
-    auto bytes = std::make_unique<std::byte[]>(reply.answer.size());
-    std::memcpy(bytes.get(), reply.answer.data(), reply.answer.size());
     detail::QueueMessage answer;
-    answer.set(std::move(bytes), reply.answer.size());
-    link_->take_in(reply.objects);
+    set_answer(answer, link_->ask_and_take_in(
+                           {.kind = Question::Kind::get, .name = name, .type = detail::portable_name(type)}));
     InputBuffer result = detail::result_of(answer);
     auto target = link_->find(decode<std::uint64_t>(result));
     link_->call_over();

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <concepts>
+#include <cstddef>
+#include <cstdint>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -28,6 +30,8 @@ template <class T>
 std::string represent(const T& value) {
     if constexpr (requires { value.repr(); }) {
         return value.repr();
+    } else if constexpr (std::integral<T> && !std::same_as<T, bool>) {
+        return std::to_string(value);  // also what an Any has no room for
     } else if constexpr (std::constructible_from<Any, const T&>) {
         return Any(value).repr();
     } else {

@@ -1,6 +1,7 @@
 // How the methods of an object in a manager's server are named, called there, and answered. Internal.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
@@ -58,12 +59,28 @@ using method_call_t = Call<BoundMethod<C, M>, typename MethodTraits<decltype(M)>
 template <auto M>
 using method_result_t = std::remove_cvref_t<typename MethodTraits<decltype(M)>::Result>;
 
+/// Of an object in a server. Recursive: a method may call others of its own object, through a proxy.
+using ObjectMutex = std::recursive_timed_mutex;
+/// Has it while it lives. Waits for it no longer than there is somebody who waits for the call: else throws ClosedError.
+class MULTIPROC_API ObjectGuard {
+public:
+    explicit ObjectGuard(ObjectMutex* mutex);
+    ~ObjectGuard() {
+        if (mutex_ != nullptr) mutex_->unlock();
+    }
+    ObjectGuard(const ObjectGuard&) = delete;
+    ObjectGuard& operator=(const ObjectGuard&) = delete;
+
+private:
+    ObjectMutex* mutex_;
+};
+
 /// A method as the server finds it.
 struct ServedMethod {
     std::uint32_t id;
     const char* name;
     /// `mutex`: taken while the method runs, if it is not null.
-    void (*call)(void* object, std::mutex* mutex, InputBuffer& arguments, OutputBuffer& result);
+    void (*call)(void* object, ObjectMutex* mutex, InputBuffer& arguments, OutputBuffer& result);
     bool is_exclusive;
 };
 
@@ -75,12 +92,11 @@ constexpr std::uint32_t method_id(const char* name) noexcept {
 }
 
 template <class C, auto M>
-void serve_call(void* object, std::mutex* mutex, InputBuffer& in, OutputBuffer& out) {
+void serve_call(void* object, ObjectMutex* mutex, InputBuffer& in, OutputBuffer& out) {
     using Called = method_call_t<C, M>;
     [[maybe_unused]] auto arguments = decode_arguments(in, static_cast<typename Called::Storage*>(nullptr));
     BoundMethod<C, M> bound{static_cast<C*>(object)};
-    std::unique_lock<std::mutex> lock;
-    if (mutex != nullptr) lock = std::unique_lock(*mutex);
+    const ObjectGuard guard(mutex);
     if constexpr (std::is_void_v<method_result_t<M>>) {
         Called::invoke(bound, arguments);
     } else {
@@ -98,14 +114,15 @@ struct ServedClass {
     const std::type_info& (*type)() noexcept;
     void (*destroy)(void* object) noexcept;
     /// Lets go of what a client held that is gone; null if there is nothing to hold.
-    void (*client_gone)(void* object, std::uint64_t client);
+    void (*client_gone)(void* object, std::uint64_t client) noexcept;
     const ServedMethod* methods;
     std::size_t method_count;
 };
 
-/// Whether objects of this class can be held by clients, as locks are.
+/// The base of what clients can hold, as they do locks: has `client_gone(std::uint64_t client) noexcept`.
+class Holdable {};
 template <class C>
-concept HeldByClients = requires(C& object, std::uint64_t client) { object.client_gone(client); };
+concept HeldByClients = std::is_base_of_v<Holdable, C>;
 
 template <class C, auto& List>
 struct ServedClassOf {
@@ -121,7 +138,7 @@ struct ServedClassOf {
     static_assert(are_ids_unique, "multiproc: two methods of this class have the same name in methods<C>");
 
     static void destroy(void* object) noexcept { delete static_cast<C*>(object); }
-    static void client_gone([[maybe_unused]] void* object, [[maybe_unused]] std::uint64_t client) {
+    static void client_gone([[maybe_unused]] void* object, [[maybe_unused]] std::uint64_t client) noexcept {
         if constexpr (HeldByClients<C>) static_cast<C*>(object)->client_gone(client);
     }
     static constexpr ServedClass value{&type_of<C>, &destroy, HeldByClients<C> ? &client_gone : nullptr, methods.data(),

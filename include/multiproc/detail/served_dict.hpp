@@ -1,8 +1,11 @@
 // The dict in a manager's server. Internal.
 #pragma once
 
+#include <algorithm>
+#include <concepts>
 #include <cstdint>
 #include <functional>
+#include <iterator>
 #include <list>
 #include <map>
 #include <optional>
@@ -10,13 +13,14 @@
 #include <utility>
 #include <vector>
 
+#include <multiproc/detail/comparable.hpp>
 #include <multiproc/detail/represent.hpp>
 #include <multiproc/proxy.hpp>
 
 namespace multiproc::detail {
 
 template <class K>
-concept Hashable = std::equality_comparable<K> && requires(const K& key) {
+concept Hashable = is_comparable<K> && requires(const K& key) {
     { std::hash<K>{}(key) } -> std::convertible_to<std::size_t>;
 };
 
@@ -26,7 +30,8 @@ struct PointeeHash {
 };
 template <class K>
 struct PointeeEqual {
-    bool operator()(const K* a, const K* b) const { return *a == *b; }
+    // An item's own key is itself, whatever `==` says: NaN is not equal to NaN.
+    bool operator()(const K* a, const K* b) const { return a == b || *a == *b; }
 };
 template <class K>
 struct PointeeLess {
@@ -88,10 +93,14 @@ public:
     }
     std::pair<K, V> pop_item() {
         if (items_.empty()) throw_empty("dict");
-        std::pair<K, V> last = items_.back();
-        index_.erase(&items_.back().first);
-        items_.pop_back();
-        return last;
+        const Place last = std::prev(items_.end());
+        auto found = index_.find(&last->first);
+        if (found == index_.end() || found->second != last)  // keys without a sound order
+            found = std::find_if(index_.begin(), index_.end(), [&](const auto& entry) { return entry.second == last; });
+        std::pair<K, V> item = *last;
+        index_.erase(found);
+        items_.erase(last);
+        return item;
     }
     void update(const Pairs& items) {
         for (const auto& [key, value] : items) set(key, value);
@@ -128,8 +137,8 @@ private:
     template <class Found>
     V take(Found found) {
         const Place place = found->second;
-        index_.erase(found);  // it looks at the key
         V value = std::move(place->second);
+        index_.erase(found);  // it looks at the key
         items_.erase(place);
         return value;
     }

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include <multiproc/detail/comparable.hpp>
 #include <multiproc/detail/represent.hpp>
 #include <multiproc/proxy.hpp>
 
@@ -32,7 +33,10 @@ public:
     }
     void set_slice(std::int64_t first, std::int64_t last, const Items& values) {
         const auto [begin, end] = range(first, last);
-        items_.insert(items_.erase(items_.begin() + begin, items_.begin() + end), values.begin(), values.end());
+        Items all(items_.begin(), items_.begin() + begin);  // so that nothing is lost if this throws
+        all.insert(all.end(), values.begin(), values.end());
+        all.insert(all.end(), items_.begin() + end, items_.end());
+        items_.swap(all);
     }
     void insert(std::int64_t index, T value) {
         items_.insert(items_.begin() + range(index, index).first, std::move(value));
@@ -51,27 +55,29 @@ public:
 
     void remove(const T& value) { items_.erase(items_.begin() + static_cast<std::ptrdiff_t>(index(value))); }
     std::uint64_t count(const T& value) const {
-        if constexpr (std::equality_comparable<T>) {
+        if constexpr (is_comparable<T>) {
             return static_cast<std::uint64_t>(std::count(items_.begin(), items_.end(), value));
         } else {
             return 0;  // no proxy asks for it
         }
     }
     std::uint64_t index(const T& value) const {
-        if constexpr (std::equality_comparable<T>) {
+        if constexpr (is_comparable<T>) {
             const auto found = std::find(items_.begin(), items_.end(), value);
             if (found != items_.end()) return static_cast<std::uint64_t>(found - items_.begin());
         }
         throw_no_value(represent(value));
     }
     void sort(bool is_reversed) {
-        if constexpr (requires(const T& a) { a < a; }) {
+        if constexpr (is_ordered<T>) {
+            Items sorted = items_;  // a comparison may throw, half-way
             // Stable both ways, as in Python.
             if (is_reversed) {
-                std::stable_sort(items_.begin(), items_.end(), [](const T& a, const T& b) { return b < a; });
+                std::stable_sort(sorted.begin(), sorted.end(), [](const T& a, const T& b) { return b < a; });
             } else {
-                std::stable_sort(items_.begin(), items_.end());
+                std::stable_sort(sorted.begin(), sorted.end());
             }
+            items_.swap(sorted);
         }
     }
 

@@ -13,13 +13,13 @@
 
 namespace multiproc::detail {
 
-class MULTIPROC_API ServedLock {
+class MULTIPROC_API ServedLock : public Holdable {
 public:
     explicit ServedLock(bool is_recursive) noexcept : is_recursive_(is_recursive) {}
     bool acquire(bool block, WireTimeout timeout);
     void release();
     bool locked();
-    void client_gone(std::uint64_t client);
+    void client_gone(std::uint64_t client) noexcept;
 
     /// For a condition: gives it up however often this client has taken it, and takes it again as often.
     std::uint32_t release_wholly();
@@ -59,7 +59,7 @@ private:
     bool is_set_ = false;
 };
 
-class MULTIPROC_API ServedCondition {
+class MULTIPROC_API ServedCondition : public Holdable {
 public:
     ServedCondition();
     explicit ServedCondition(Proxy<ServedLock> lock);
@@ -67,7 +67,7 @@ public:
     void release() { lock().release(); }
     bool wait(WireTimeout timeout);
     void notify(std::int64_t count);
-    void client_gone(std::uint64_t client);
+    void client_gone(std::uint64_t client) noexcept;
 
 private:
     struct Waiter {
@@ -78,7 +78,7 @@ private:
 
     ServedLock own_;
     std::optional<Proxy<ServedLock>> proxy_;  // keeps it
-    ServedLock* given_ = nullptr;
+    std::shared_ptr<ServedLock> given_;       // is there as long as this, also when all objects are let go of at once
     Monitor monitor_;
     std::list<Waiter> waiters_;  // the first one has waited longest
 };

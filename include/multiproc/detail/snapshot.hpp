@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <iterator>
 #include <memory>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -16,7 +17,8 @@ public:
     using iterator_category = std::input_iterator_tag;
     using value_type = T;
     using difference_type = std::ptrdiff_t;
-    using reference = const T&;
+    // A std::vector<bool> has no bools that could be referred to.
+    using reference = std::conditional_t<std::is_same_v<T, bool>, bool, const T&>;
     using pointer = const T*;
 
     SnapshotIterator() = default;
@@ -25,7 +27,11 @@ public:
     }
 
     reference operator*() const { return (*values_)[index_]; }
-    pointer operator->() const { return &(*values_)[index_]; }
+    pointer operator->() const
+        requires(!std::is_same_v<T, bool>)
+    {
+        return &(*values_)[index_];
+    }
     SnapshotIterator& operator++() {
         if (++index_ == values_->size()) *this = {};
         return *this;
