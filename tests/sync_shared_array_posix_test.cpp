@@ -162,7 +162,7 @@ void put_and_die(mp::Queue<Bytes> queue, std::size_t size) {
 
 TEST_F(SyncSharedArrayPosix, an_item_may_be_larger_than_the_memory_of_all) {
     // In memory three times at once: where it was made, or is got to, and in the item.
-    const std::size_t size = has_memory_for(std::size_t{5} << 30) ? std::size_t{3} << 29 : std::size_t{17} << 20;
+    const std::size_t size = has_memory_for(std::size_t{4} << 30) ? std::size_t{17} << 26 : std::size_t{17} << 20;
     const mp::Queue<Bytes> queue;
     mp::Process process(put_and_die, queue, size);
     process.start();
