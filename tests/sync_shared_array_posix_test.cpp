@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <cstddef>
-#include <fstream>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -16,7 +15,6 @@
 #include "os.hpp"
 #include "support/die.hpp"
 #include "support/each_start_method.hpp"
-#include "support/sanitizers.hpp"
 
 namespace {
 
@@ -139,17 +137,10 @@ TEST_F(SyncSharedArrayPosix, a_large_item_under_a_limit_on_files_is_in_the_memor
     EXPECT_EQ(queue.get().back(), 'b');
 }
 
-// ---- as much as there is memory for -----------------------------------------------------------------------------------
+// ---- beyond the memory of all -----------------------------------------------------------------------------------------
 
-// Half of what this machine has to spare, at most. Once is enough, as it takes its time: under one start method.
-bool has_memory_for(std::size_t bytes) {
-    if (mp::test::slow_memory || mp::test::method_under_test() != mp::StartMethod::spawn) return false;
-    std::ifstream facts("/proc/meminfo");
-    std::string name, unit;
-    for (std::size_t amount = 0; facts >> name >> amount; std::getline(facts, unit))
-        if (name == "MemAvailable:") return amount / 2 * 1024 > bytes;
-    return false;
-}
+// Nothing of it is touched, so it costs nothing.
+mp::RawArray<char> most_of_the_memory_of_all() { return mp::RawArray<char>(std::size_t{1000} << 20); }
 
 void put_and_die(mp::Queue<Bytes> queue, std::size_t size) {
     {
@@ -160,9 +151,10 @@ void put_and_die(mp::Queue<Bytes> queue, std::size_t size) {
     mp::test::die(mp::test::Death::kill);
 }
 
-TEST_F(SyncSharedArrayPosix, an_item_may_be_larger_than_the_memory_of_all) {
-    // In memory three times at once: where it was made, or is got to, and in the item.
-    const std::size_t size = has_memory_for(std::size_t{5} << 30) ? std::size_t{3} << 29 : std::size_t{17} << 20;
+TEST_F(SyncSharedArrayPosix, an_item_may_be_larger_than_what_the_memory_of_all_has_room_for) {
+    // What is left of that is smaller. (An item of more than all of it differs in nothing but the time it takes.)
+    const mp::RawArray<char> most_of_it = most_of_the_memory_of_all();
+    const std::size_t size = std::size_t{40} << 20;
     const mp::Queue<Bytes> queue;
     mp::Process process(put_and_die, queue, size);
     process.start();
@@ -174,18 +166,19 @@ TEST_F(SyncSharedArrayPosix, an_item_may_be_larger_than_the_memory_of_all) {
 }
 
 TEST_F(SyncSharedArrayPosix, items_that_the_memory_of_all_has_no_room_for_have_their_own) {
-    const bool has_memory = has_memory_for(std::size_t{5} << 29);
-    const std::size_t size = std::size_t{12} << 20, count = has_memory ? 100 : 4;
+    const mp::RawArray<char> most_of_it = most_of_the_memory_of_all();
+    constexpr std::size_t size = std::size_t{7} << 20;
+    constexpr char count = 6;
     const mp::Queue<Bytes> queue;
     Bytes bytes(size, 'a');
-    for (std::size_t i = 0; i < count; ++i) {
-        bytes.back() = static_cast<char>(i);
+    for (char i = 0; i < count; ++i) {
+        bytes.back() = i;
         queue.put(bytes);
     }
-    for (std::size_t i = 0; i < count; ++i) {
+    for (char i = 0; i < count; ++i) {
         const Bytes got = queue.get();
         ASSERT_EQ(got.size(), size);
-        ASSERT_EQ(got.back(), static_cast<char>(i));
+        ASSERT_EQ(got.back(), i);
     }
 }
 
