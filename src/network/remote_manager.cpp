@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 #include <mutex>
+#include <optional>
+#include <string>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -18,10 +20,33 @@ using network::ClientConnection;
 using network::Question;
 using network::Reply;
 
+// A thread's connection, which goes with its thread or with the link, whichever is first.
+class SharedConnection {
+public:
+    explicit SharedConnection(ClientConnection connection) : connection_(std::move(connection)) {}
+    // For the thread, while the link is there.
+    const ClientConnection& get() const noexcept { return *connection_; }
+    void drop() noexcept {
+        const std::lock_guard lock(mutex_);
+        connection_.reset();
+    }
+
+private:
+    std::mutex mutex_;
+    std::optional<ClientConnection> connection_;
+};
+
 // The way to one service. It is where proxies in answers come from.
 class RemoteManager::Link final : public detail::TargetSource, public std::enable_shared_from_this<Link> {
 public:
     explicit Link(const ConnectOptions& options) : options_(options), number_(random_number()), control_(open()) {}
+
+    ~Link() override {
+        if (owner_ != os::current_pid()) return;
+        // The threads that had them may live long.
+        for (const auto& known : connections_)
+            if (const auto connection = known.lock()) connection->drop();
+    }
 
     // Over this thread's connection. What the answer has brought is kept until `call_over`. Throws ClosedError.
     Reply ask_and_take_in(const Question& question) {
@@ -49,11 +74,25 @@ private:
         return connection;
     }
 
+    std::shared_ptr<SharedConnection> open_for_thread() {
+        std::shared_ptr<SharedConnection> shared;
+        try {
+            shared = std::make_shared<SharedConnection>(open());
+        } catch (const NetworkError& error) {
+            throw ClosedError(std::string("multiproc: the manager's service is gone: ") + error.what());
+        }
+        const std::lock_guard lock(mutex_);
+        std::erase_if(connections_, [](const auto& known) { return known.expired(); });
+        connections_.push_back(shared);
+        return shared;
+    }
+
     const ConnectOptions options_;
     const std::uint32_t owner_ = os::current_pid();
     const network::ClientNumber number_;
     const ClientConnection control_;  // as long as it is there, so is what this client has
     std::mutex mutex_;
+    std::vector<std::weak_ptr<SharedConnection>> connections_;  // one for each thread that has called
     std::unordered_map<std::uint64_t, std::weak_ptr<class RemoteTarget>> targets_;
 };
 
@@ -107,7 +146,7 @@ using TargetPtr = std::shared_ptr<RemoteTarget>;
 
 struct ThreadConnection {
     std::weak_ptr<detail::TargetSource> link;
-    ClientConnection connection;
+    std::shared_ptr<SharedConnection> connection;
 };
 struct ThreadState {
     std::vector<ThreadConnection> connections;
@@ -136,13 +175,13 @@ Reply RemoteManager::Link::ask(const Question& question) {
     auto mine = std::ranges::find_if(all, [this](const auto& known) { return known.link.lock().get() == this; });
     if (mine == all.end()) {
         all.reserve(all.size() + 1);
-        mine = all.insert(all.end(), ThreadConnection{weak_from_this(), open()});
+        mine = all.insert(all.end(), ThreadConnection{weak_from_this(), open_for_thread()});
     }
     bool is_sent = false;
     try {
-        mine->connection.send(question);
+        mine->connection->get().send(question);
         is_sent = true;
-        return mine->connection.recv();
+        return mine->connection->get().recv();
     } catch (const EndOfFile&) { all.erase(mine); } catch (const ClosedError&) {
         all.erase(mine);
     } catch (...) {
