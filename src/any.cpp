@@ -40,7 +40,7 @@ std::partial_ordering compare_numbers(const Any& a, const Any& b) {
         if (whole != *exact) return whole <=> *exact;
         return static_cast<double>(*exact) <=> other;
     }
-    return static_cast<double>(whole) <=> other;  // far apart, infinite, or not a number
+    return 0.0 <=> other;  // which is beyond all whole ones, or not a number
 }
 
 bool has_item(const Any::Dict& dict, const std::pair<Any, Any>& item) {

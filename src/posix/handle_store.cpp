@@ -33,6 +33,9 @@ constexpr rlim_t left_to_program = 16;
 // A process that asks for nothing else does not wait longer than about this for room for its message, in milliseconds.
 constexpr int longest_farewell = 1000;
 constexpr int most_at_once = 64;
+// For an answer, in milliseconds. It is there at once, unless the first process is stopped, or has another file, of which
+// there is no news, under the number of a socket that its thread sleeps at: then the sleep goes on, and keeps the socket.
+constexpr int longest_silence = 10'000;
 
 enum class Wish : std::uint32_t { keep, fetch, drop };
 struct Question {
@@ -290,6 +293,8 @@ private:
         firsts.reset();
         Answer answer;
         std::vector<Handle> handles;
+        pollfd news{fd_of(ours), POLLIN, 0};
+        if (retry([&] { return ::poll(&news, 1, longest_silence); }) == 0) fail_unanswered(ETIMEDOUT);
         if (!receive_all(fd_of(ours), &answer, sizeof answer, handles)) fail_unanswered(ECONNRESET);
         if (answer.error == ENOENT) fail_gone();
         if (answer.error == EMFILE) fail_full();
@@ -311,7 +316,7 @@ private:
     [[noreturn]] static void fail_unanswered(int error) {
         fail(
             "multiproc: the first process of the program keeps no shared memory: it has closed descriptors of the "
-            "library, or can have no more open files",
+            "library, is stopped, or can have no more open files",
             error);
     }
 
