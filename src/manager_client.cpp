@@ -11,6 +11,7 @@
 
 #include "error_transport.hpp"
 #include "manager_server.hpp"
+#include "per_thread.hpp"
 #include "shared_object.hpp"
 
 namespace multiproc {
@@ -101,26 +102,12 @@ void Session::greet(const detail::PipeEnd& servers) const {
     detail::HandleAccess::make<ManagerLane>(std::move(accepting)).put(greeting);
 }
 
-using Sessions = std::vector<std::unique_ptr<Session>>;
-
-// A session that is opened after the thread's own are gone, by the destructor of something else, is kept until the program
-// ends: what the thread holds by it must not be free before.
-thread_local bool is_thread_ending = false;
-thread_local Sessions* late_sessions = nullptr;
-struct OwnSessions {
-    Sessions all;
-    ~OwnSessions() { is_thread_ending = true; }
+struct Sessions {
+    std::vector<std::unique_ptr<Session>> all;
 };
-thread_local OwnSessions own_sessions;
-
-Sessions& sessions_of_thread() {
-    if (!is_thread_ending) return own_sessions.all;
-    if (late_sessions == nullptr) late_sessions = new Sessions;
-    return *late_sessions;
-}
 
 Session& session_with(const ManagerAddress& manager) {
-    Sessions& all = sessions_of_thread();
+    std::vector<std::unique_ptr<Session>>& all = of_this_thread<Sessions>().all;
     for (const auto& session : all)
         if (session->is_for(manager) && session->is_ours()) return *session;
     std::erase_if(all, [](const auto& session) { return !session->is_ours() || session->is_over(); });
@@ -150,7 +137,7 @@ void exchange_with(const ManagerAddress& manager, const OutputBuffer& call, deta
     try {
         session.exchange(call, answer);
     } catch (const ClosedError&) {  // it is over, or given up
-        std::erase_if(sessions_of_thread(), [&](const auto& known) { return known.get() == &session; });
+        std::erase_if(of_this_thread<Sessions>().all, [&](const auto& known) { return known.get() == &session; });
         throw;
     }
 }

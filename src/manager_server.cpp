@@ -16,6 +16,7 @@
 #include "local_run.hpp"
 #include "manager_client.hpp"
 #include "per_process.hpp"
+#include "per_thread.hpp"
 #include "shared_object.hpp"
 #include "task_ref.hpp"
 
@@ -28,6 +29,10 @@ using Clock = std::chrono::steady_clock;
 constexpr auto collection_interval = std::chrono::milliseconds(100);
 // How long the end waits for destructors.
 constexpr auto longest_farewell = std::chrono::seconds(2);
+
+struct References {
+    std::vector<detail::Attachment> kept;
+};
 
 struct ServerOfProcess {
     std::atomic<ManagerServer*> server{nullptr};
@@ -72,8 +77,7 @@ void ManagerServer::answer_here(const OutputBuffer& call, detail::QueueMessage& 
     HeapBuffer out;
     answer(InputBuffer(call.bytes(), call.attachments()), out);
     // What it refers to is held until it was decoded, which this thread does before it makes the next call.
-    thread_local std::vector<detail::Attachment> kept;
-    kept = out.take_attachments();
+    of_this_thread<References>().kept = out.take_attachments();
     auto bytes = std::make_unique<std::byte[]>(out.size());
     std::memcpy(bytes.get(), out.bytes().data(), out.size());
     answered.set(std::move(bytes), out.size());
@@ -304,10 +308,23 @@ Monitor::Deadline Monitor::deadline_of(bool block, const WireTimeout& timeout) n
     return timeout ? multiproc::deadline_after(std::chrono::nanoseconds(*timeout)) : os::never;
 }
 
-ObjectGuard::ObjectGuard(ObjectMutex* mutex) : mutex_(mutex) {
-    if (mutex == nullptr || mutex->try_lock()) return;
-    while (!mutex->try_lock_for(WaitSet::longest_wait))
-        if (client_of_thread != nullptr) Monitor::require_client();
+void ObjectMutex::lock() {
+    const std::thread::id me = std::this_thread::get_id();
+    std::unique_lock guard(mutex_);
+    while (depth_ != 0 && owner_ != me) {
+        free_.wait_until(guard, Clock::now() + WaitSet::longest_wait);
+        if (depth_ != 0 && client_of_thread != nullptr) Monitor::require_client();
+    }
+    owner_ = me;
+    ++depth_;
+}
+
+void ObjectMutex::unlock() noexcept {
+    {
+        const std::lock_guard guard(mutex_);
+        if (--depth_ != 0) return;
+    }
+    free_.notify_one();
 }
 
 void Monitor::require_client() {

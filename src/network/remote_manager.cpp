@@ -13,6 +13,7 @@
 
 #include "manager_wire.hpp"
 #include "os.hpp"
+#include "per_thread.hpp"
 
 namespace multiproc {
 
@@ -153,24 +154,10 @@ struct ThreadState {
     std::vector<TargetPtr> brought;  // by the answer that is being decoded
 };
 
-// What is used after the thread's own objects are gone, in the destructors of others, is kept until the program ends.
-thread_local bool is_thread_ending = false;
-thread_local ThreadState* late_state = nullptr;
-struct OwnState : ThreadState {
-    ~OwnState() { is_thread_ending = true; }
-};
-thread_local OwnState own_state;
-
-ThreadState& this_thread() {
-    if (!is_thread_ending) return own_state;
-    if (late_state == nullptr) late_state = new ThreadState;
-    return *late_state;
-}
-
 }  // namespace
 
 Reply RemoteManager::Link::ask(const Question& question) {
-    std::vector<ThreadConnection>& all = this_thread().connections;
+    std::vector<ThreadConnection>& all = of_this_thread<ThreadState>().connections;
     std::erase_if(all, [](const auto& known) { return known.link.expired(); });
     auto mine = std::ranges::find_if(all, [this](const auto& known) { return known.link.lock().get() == this; });
     if (mine == all.end()) {
@@ -206,7 +193,7 @@ void RemoteManager::Link::take_in(const std::vector<std::uint64_t>& objects) {
             brought.push_back(std::move(target));
         }
     }
-    this_thread().brought.swap(brought);
+    of_this_thread<ThreadState>().brought.swap(brought);
 }
 
 std::shared_ptr<const detail::ProxyTarget> RemoteManager::Link::find(std::uint64_t id) {
@@ -216,9 +203,7 @@ std::shared_ptr<const detail::ProxyTarget> RemoteManager::Link::find(std::uint64
     throw CodecError("multiproc: an answer names an object that it did not bring");
 }
 
-void RemoteManager::Link::call_over() noexcept {
-    std::vector<TargetPtr>().swap((is_thread_ending && late_state != nullptr ? *late_state : own_state).brought);
-}
+void RemoteManager::Link::call_over() noexcept { std::vector<TargetPtr>().swap(of_this_thread<ThreadState>().brought); }
 
 void RemoteManager::Link::release(std::uint64_t id, std::uint64_t times) noexcept {
     if (owner_ != os::current_pid()) return;  // in a copy made by fork: these are the original's

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <array>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
+#include <thread>
 #include <tuple>
 #include <type_traits>
 #include <typeinfo>
@@ -60,19 +62,17 @@ template <auto M>
 using method_result_t = std::remove_cvref_t<typename MethodTraits<decltype(M)>::Result>;
 
 /// Of an object in a server. Recursive: a method may call others of its own object, through a proxy.
-using ObjectMutex = std::recursive_timed_mutex;
-/// Has it while it lives. Waits for it no longer than there is somebody who waits for the call: else throws ClosedError.
-class MULTIPROC_API ObjectGuard {
+class MULTIPROC_API ObjectMutex {
 public:
-    explicit ObjectGuard(ObjectMutex* mutex);
-    ~ObjectGuard() {
-        if (mutex_ != nullptr) mutex_->unlock();
-    }
-    ObjectGuard(const ObjectGuard&) = delete;
-    ObjectGuard& operator=(const ObjectGuard&) = delete;
+    /// Waits no longer than there is somebody who waits for the call: else throws ClosedError.
+    void lock();
+    void unlock() noexcept;
 
 private:
-    ObjectMutex* mutex_;
+    std::mutex mutex_;
+    std::condition_variable free_;
+    std::thread::id owner_;
+    std::uint32_t depth_ = 0;
 };
 
 /// A method as the server finds it.
@@ -96,7 +96,8 @@ void serve_call(void* object, ObjectMutex* mutex, InputBuffer& in, OutputBuffer&
     using Called = method_call_t<C, M>;
     [[maybe_unused]] auto arguments = decode_arguments(in, static_cast<typename Called::Storage*>(nullptr));
     BoundMethod<C, M> bound{static_cast<C*>(object)};
-    const ObjectGuard guard(mutex);
+    std::unique_lock<ObjectMutex> guard;
+    if (mutex != nullptr) guard = std::unique_lock(*mutex);
     if constexpr (std::is_void_v<method_result_t<M>>) {
         Called::invoke(bound, arguments);
     } else {
