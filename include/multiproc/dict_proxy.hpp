@@ -21,6 +21,7 @@
 #include <vector>
 
 #include <multiproc/any.hpp>
+#include <multiproc/detail/proxy_item.hpp>
 #include <multiproc/detail/served_dict.hpp>
 #include <multiproc/detail/snapshot.hpp>
 #include <multiproc/proxy.hpp>
@@ -56,26 +57,8 @@ public:
     /// The value; where there is none, it is `value` from then on.
     V setdefault(const K& key, const V& value) const { return this->template call<&Dict::set_default>(key, value); }
 
-    /// What `d[key]` is: read, it is `at`; assigned to, it is `set`.
-    class Item {
-    public:
-        operator V() const { return dict_.at(key_); }  // NOLINT(google-explicit-constructor)
-        const Item& operator=(const V& value) const {  // NOLINT(misc-unconventional-assign-operator)
-            dict_.set(key_, value);
-            return *this;
-        }
-        const Item& operator=(const Item& other) const {  // NOLINT
-            return *this = static_cast<V>(other);
-        }
-        Item(const Item&) = default;
-        ~Item() = default;
-
-    private:
-        friend class DictProxy;
-        Item(const DictProxy& dict, K key) : dict_(dict), key_(std::move(key)) {}
-        DictProxy dict_;
-        K key_;
-    };
+    /// Read, it is `at`; assigned to, it is `set`.
+    using Item = detail::ProxyItem<DictProxy, K, V>;
     Item operator[](K key) const { return Item(*this, std::move(key)); }
 
     /// Returns whether there was such a key.

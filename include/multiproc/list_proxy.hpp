@@ -21,6 +21,7 @@
 #include <vector>
 
 #include <multiproc/any.hpp>
+#include <multiproc/detail/proxy_item.hpp>
 #include <multiproc/detail/served_list.hpp>
 #include <multiproc/detail/snapshot.hpp>
 #include <multiproc/proxy.hpp>
@@ -45,26 +46,8 @@ public:
     T at(Index index) const { return this->template call<&List::at>(index); }
     void set(Index index, const T& value) const { this->template call<&List::set>(index, value); }
 
-    /// What `l[i]` is: read, it is `at`; assigned to, it is `set`.
-    class Item {
-    public:
-        operator T() const { return list_.at(index_); }  // NOLINT(google-explicit-constructor)
-        const Item& operator=(const T& value) const {    // NOLINT(misc-unconventional-assign-operator)
-            list_.set(index_, value);
-            return *this;
-        }
-        const Item& operator=(const Item& other) const {  // NOLINT
-            return *this = static_cast<T>(other);
-        }
-        Item(const Item&) = default;
-        ~Item() = default;
-
-    private:
-        friend class ListProxy;
-        Item(const ListProxy& list, Index index) : list_(list), index_(index) {}
-        ListProxy list_;
-        Index index_;
-    };
+    /// Read, it is `at`; assigned to, it is `set`.
+    using Item = detail::ProxyItem<ListProxy, Index, T>;
     Item operator[](Index index) const { return Item(*this, index); }
 
     /// The elements from `first` to before `last`, as far as they are there: `slice(-3)` is the last three.

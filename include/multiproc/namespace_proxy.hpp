@@ -19,6 +19,7 @@
 
 #include <multiproc/any.hpp>
 #include <multiproc/config.hpp>
+#include <multiproc/detail/proxy_item.hpp>
 #include <multiproc/proxy.hpp>
 
 namespace multiproc {
@@ -52,9 +53,9 @@ public:
     /// All of them, in the order of their names.
     std::vector<std::pair<std::string, Any>> items() const;
 
-    /// What `n[name]` is: read, it is `get`; assigned to, it is `set`.
-    class Attribute;
-    Attribute operator[](std::string name) const;
+    /// Read, it is `get`; assigned to, it is `set`; `n["x"].as<int>()` is the value as a type of its own.
+    using Attribute = detail::ProxyItem<NamespaceProxy, std::string, Any>;
+    Attribute operator[](std::string name) const { return Attribute(*this, std::move(name)); }
 
     /// As Python writes it: `Namespace(x=10, y='hello')`.
     std::string repr() const;
@@ -64,33 +65,5 @@ private:
     friend struct detail::ProxyAccess;
     using Proxy::Proxy;
 };
-
-class NamespaceProxy::Attribute {
-public:
-    operator Any() const { return owner_.get(name_); }  // NOLINT(google-explicit-constructor)
-    template <class T>
-    T as() const {
-        return owner_.get(name_).as<T>();
-    }
-    const Attribute& operator=(const Any& value) const {  // NOLINT(misc-unconventional-assign-operator)
-        owner_.set(name_, value);
-        return *this;
-    }
-    const Attribute& operator=(const Attribute& other) const {  // NOLINT
-        return *this = static_cast<Any>(other);
-    }
-    Attribute(const Attribute&) = default;
-    ~Attribute() = default;
-
-private:
-    friend class NamespaceProxy;
-    Attribute(NamespaceProxy owner, std::string name) : owner_(std::move(owner)), name_(std::move(name)) {}
-    NamespaceProxy owner_;
-    std::string name_;
-};
-
-inline NamespaceProxy::Attribute NamespaceProxy::operator[](std::string name) const {
-    return Attribute(*this, std::move(name));
-}
 
 }  // namespace multiproc
