@@ -319,7 +319,8 @@ std::string executable_path();
 
 // The processors this process may use, from its affinity and its control group's quota; at least 1.
 std::size_t cpu_count();
-std::uint32_t current_pid() noexcept;
+// Exported, as multiproc::network, a library of its own, asks it too.
+MULTIPROC_API std::uint32_t current_pid() noexcept;
 // When the process started, in a unit of the system; together with the pid it names a process for good. 0 if unknown.
 std::uint64_t start_time(std::uint32_t pid) noexcept;
 // A start time of 0 means that any process with this pid will do.
