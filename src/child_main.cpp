@@ -1,6 +1,5 @@
 #include "child_main.hpp"
 
-#include <csignal>
 #include <cstring>
 #include <exception>
 #include <optional>
@@ -9,6 +8,7 @@
 
 #include <multiproc/errors.hpp>
 
+#include "interrupt.hpp"
 #include "patience.hpp"
 #include "process_info.hpp"
 #include "process_state.hpp"
@@ -208,12 +208,13 @@ void run_child_main(ChildEnd end, const StartInfo& info) {
     const ControlBlock& control = end.channel.control();
     set_process_info({info.name, os::current_pid(), info.daemon}, {info.parent_name, control.parent_pid, false});
     set_start_method(info.start_method);
+    forget_interrupt_scopes();
     apply_worker_limits(info.threads, info.thread_variables, info.memory_limit);
     ChildLoop loop(std::move(end));
     loop.channel().set_phase(Phase::running);
     if (control.role == Role::process) run_process(loop, info.name);
     // Ctrl+C reaches every process of the terminal. What becomes of a pool then is decided by the parent alone.
-    std::signal(SIGINT, SIG_IGN);
+    os::ignore_interrupts();
     while (loop.run_next()) {}
     leave(loop.channel(), 0);
 }

@@ -3,6 +3,7 @@
 #include <stdexcept>
 
 #include "deadline.hpp"
+#include "interrupt.hpp"
 #include "lock_state.hpp"
 
 namespace multiproc {
@@ -31,6 +32,7 @@ bool Condition::wait(std::optional<Timeout> timeout) const {
     const bool was_notified =
         condition_in(state()).waiters.wait_until_woken(deadline, [&] { depth = lock.unlock_wholly(); });
     lock.lock_again(depth);
+    if (!was_notified) throw_if_interrupted();
     return was_notified;
 }
 

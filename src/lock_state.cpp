@@ -4,6 +4,8 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "interrupt.hpp"
+
 namespace multiproc {
 namespace {
 
@@ -34,12 +36,15 @@ bool LockState::lock_slowly(std::uint64_t self, os::Deadline deadline, bool is_r
             if (take(ThreadId::none, contended)) return true;
             continue;
         }
-        const bool is_over = !may_wait || deadline <= os::Clock::now();
+        const bool is_over = !may_wait || multiproc::is_over(deadline);
         if (is_over && take_from_dead(seen, contended)) return true;
         // Also who gives up says that others wait: the wake-up meant for them may have been spent on this thread.
         const bool tells = !is_over || waiters_.has_waiters();
         if (tells && (seen & ThreadId::flag) == 0 && !take(seen, seen | ThreadId::flag)) continue;
-        if (is_over) return false;
+        if (is_over) {
+            if (may_wait) throw_if_interrupted();
+            return false;
+        }
         seen |= ThreadId::flag;
         const bool was_woken = waiters_.wait(deadline, [&] { return owner_.load(std::memory_order_seq_cst) == seen; });
         if (!was_woken && take_from_dead(seen, contended)) return true;
@@ -63,6 +68,7 @@ std::uint32_t LockState::unlock_wholly() {
 }
 
 void LockState::lock_again(std::uint32_t depth) {
+    const InterruptHold hold;
     lock(os::never, false);
     depth_ = depth;
 }

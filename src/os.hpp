@@ -292,6 +292,20 @@ void shut_down_launching() noexcept;
 // In a copy of this process that the host forked on its own, or that `fork` made: forgets what the original runs.
 void forget_launching() noexcept;
 
+// ---- interrupt.cpp: Ctrl+C ------------------------------------------------------------------------------------------
+
+// Called by a signal handler, or in any thread. Returns whether the process is to go on.
+using OnInterrupt = bool (*)() noexcept;
+// From now on `on_interrupt`, always the same function, decides what becomes of Ctrl+C, unless the program ignores it.
+// One call at a time, until it is released. Throws std::system_error.
+void catch_interrupts(OnInterrupt on_interrupt);
+// As it was before, unless the program has changed it meanwhile.
+void release_interrupts() noexcept;
+// From now on Ctrl+C does nothing in this process.
+void ignore_interrupts() noexcept;
+// What Ctrl+C does.
+void interrupt_this_process() noexcept;
+
 // ---- modules.cpp: the executable, shared libraries and what is in them ----------------------------------------------
 
 struct Module {

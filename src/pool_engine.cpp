@@ -7,6 +7,7 @@
 #include <multiproc/errors.hpp>
 
 #include "error_text.hpp"
+#include "interrupt.hpp"
 #include "local_run.hpp"
 #include "reentry.hpp"
 #include "runtime.hpp"
@@ -329,7 +330,10 @@ void PoolEngine::join() {
         end_workers(lock);
     } else {
         if (!workers_.empty()) doorbell_.wake_service();  // it may have waited for the input of an imap
-        while (!workers_.empty() || (!all_done() && state_ == State::closing)) sleep_until_changed(lock);
+        while (!workers_.empty() || (!all_done() && state_ == State::closing)) {
+            throw_if_interrupted();
+            sleep_until_changed(lock, next_look(os::never));
+        }
     }
     stop_service(lock);
     drain_callbacks(lock);

@@ -12,6 +12,7 @@
 #include <multiproc/queue.hpp>
 
 #include "deadline.hpp"
+#include "interrupt.hpp"
 #include "queue_client.hpp"
 #include "queue_state.hpp"
 #include "shared_object.hpp"
@@ -95,7 +96,7 @@ bool repeat(Side side, QueueClient::Use& use, const Patience& patience, Attempt 
     for (;;) {
         const bool is_last = is_over();
         is_done = attempt(true);
-        if (is_done || is_last || deadline <= os::Clock::now()) break;
+        if (is_done || is_last || multiproc::is_over(deadline)) break;
         use.pause();
         was_woken = side.waiters.wait(deadline, is_hopeless) || was_woken;
         side.waiters.looks();
@@ -104,6 +105,7 @@ bool repeat(Side side, QueueClient::Use& use, const Patience& patience, Attempt 
     // A wake-up is for whoever takes what there is, also if it came before its turn and found nothing then: who was woken
     // hands it on as long as there is more. Those who never slept need not look who does.
     if (was_woken && !is_hopeless()) side.waiters.wake_next();
+    if (!is_done && patience.block) throw_if_interrupted();
     return is_done;
 }
 
@@ -410,7 +412,10 @@ bool QueueCore::await_done(std::optional<Timeout> timeout) const {
     const os::Deadline deadline = deadline_or_never(timeout);
     const auto is_open = [&] { return is_unfinished(opened.queue, opened.client); };
     while (is_open()) {
-        if (deadline <= os::Clock::now()) return false;
+        if (is_over(deadline)) {
+            throw_if_interrupted();
+            return false;
+        }
         opened.queue.joiners.wait(deadline, is_open);
     }
     return true;

@@ -26,6 +26,7 @@
 #include <multiproc/exit_status.hpp>
 #include <multiproc/freeze_support.hpp>
 #include <multiproc/imap.hpp>
+#include <multiproc/interrupt.hpp>
 #include <multiproc/lock.hpp>
 #include <multiproc/manager.hpp>
 #include <multiproc/partial.hpp>
