@@ -94,9 +94,7 @@ private:
         const auto interval = watch_of_thread != nullptr ? watched_interval : look_interval;
         return answers_.get(answer, only_asks ? std::chrono::nanoseconds(0) : interval, peer_);
     }
-    static bool is_wanted() {
-        return !is_interrupted() && (watch_of_thread == nullptr || (*watch_of_thread)());
-    }
+    static bool is_wanted() { return !is_interrupted() && (watch_of_thread == nullptr || (*watch_of_thread)()); }
     bool is_server_alive() const noexcept {
         return Runtime::get().is_alive(Runtime::ProcessRef::unpack(manager_.server));
     }

@@ -65,7 +65,8 @@ void get_from(Stage stage, mp::Queue<int> queue, mp::Queue<int> answer) {
 }
 TEST_F(Interrupt, get_throws_and_takes_nothing) {
     const mp::Queue<int> queue, answer;
-    interrupt(get_from, [&] { queue.put(41); }, queue, answer);
+    interrupt(
+        get_from, [&] { queue.put(41); }, queue, answer);
     EXPECT_EQ(answer.get(), 42);
 }
 
@@ -76,7 +77,8 @@ void put_into(Stage stage, mp::Queue<int> queue) {
 TEST_F(Interrupt, put_into_a_full_queue_throws_and_puts_nothing) {
     const mp::Queue<int> queue(1);
     queue.put(1);
-    interrupt(put_into, [&] { EXPECT_EQ(queue.get(), 1); }, queue);
+    interrupt(
+        put_into, [&] { EXPECT_EQ(queue.get(), 1); }, queue);
     EXPECT_EQ(queue.get(), 3);
     EXPECT_TRUE(queue.empty());
 }
@@ -99,7 +101,8 @@ void receive(Stage stage, mp::Connection<int, int> end) {
 }
 TEST_F(Interrupt, recv_throws_and_loses_no_message) {
     const auto [here, there] = mp::pipe<int>();
-    interrupt(receive, [&] { here.send(41); }, there);
+    interrupt(
+        receive, [&] { here.send(41); }, there);
     EXPECT_EQ(here.recv(), 42);
 }
 
@@ -124,8 +127,10 @@ TEST_F(Interrupt, lock_throws_and_the_lock_is_not_held) {
     const mp::Event is_free, is_free_too;
     lock.lock();
     recursive.lock();
-    interrupt(lock_held_elsewhere<mp::Lock>, [&] { lock.unlock(), is_free.set(); }, lock, is_free);
-    interrupt(lock_held_elsewhere<mp::RLock>, [&] { recursive.unlock(), is_free_too.set(); }, recursive, is_free_too);
+    interrupt(
+        lock_held_elsewhere<mp::Lock>, [&] { lock.unlock(), is_free.set(); }, lock, is_free);
+    interrupt(
+        lock_held_elsewhere<mp::RLock>, [&] { recursive.unlock(), is_free_too.set(); }, recursive, is_free_too);
     EXPECT_TRUE(lock.try_lock());
     EXPECT_TRUE(recursive.try_lock());
     lock.unlock();
@@ -138,7 +143,8 @@ void acquire(Stage stage, mp::Semaphore semaphore) {
 }
 TEST_F(Interrupt, acquire_of_a_semaphore_throws_and_takes_no_permit) {
     const mp::Semaphore semaphore(0);
-    interrupt(acquire, [&] { semaphore.release(); }, semaphore);
+    interrupt(
+        acquire, [&] { semaphore.release(); }, semaphore);
     EXPECT_EQ(semaphore.get_value(), 0u);
 }
 
@@ -230,6 +236,24 @@ int read_imap(Stage stage, mp::Event gate) {
 }
 TEST_F(Interrupt, imap_throws_and_can_be_read_on) { EXPECT_EQ(interrupt(read_imap, nothing, mp::Event()), 45); }
 
+int read_as_completed(Stage stage, mp::Event gate) {
+    mp::Pool pool(2);
+    const std::vector<mp::AsyncResult<int>> results{pool.apply_async(wait_for, gate, 1),
+                                                    pool.apply_async(wait_for, gate, 2)};
+    auto completed = mp::as_completed(results);
+    int sum = 0;
+    const auto read = [&] {
+        for (const auto& result : completed) sum += result.get();
+    };
+    expect_interruption(stage, read);
+    gate.set();
+    read();
+    return sum;
+}
+TEST_F(Interrupt, as_completed_throws_and_can_be_read_on) {
+    EXPECT_EQ(interrupt(read_as_completed, nothing, mp::Event()), 3);
+}
+
 void join_pool(Stage stage, mp::Event gate) {
     mp::Pool pool(1);
     const auto result = pool.apply_async(wait_for, gate, 1);
@@ -255,7 +279,8 @@ TEST_F(Interrupt, acquire_of_a_managed_lock_throws_and_the_client_keeps_what_it_
     const mp::Manager manager;
     const auto mine = manager.lock(), others = manager.lock();
     others.acquire();
-    interrupt(acquire_managed, [&] { others.release(); }, mine, others);
+    interrupt(
+        acquire_managed, [&] { others.release(); }, mine, others);
     EXPECT_TRUE(mine.acquire(false));
     EXPECT_TRUE(others.acquire(false));
 }
@@ -272,7 +297,8 @@ TEST_F(Interrupt, wait_for_a_managed_condition_throws_with_its_lock_held_again) 
     allow_sleepers(4);
     const mp::Manager manager;
     const auto queue = manager.queue<int>();
-    interrupt(wait_managed, [&] { queue.put(42); }, manager.condition(), queue);
+    interrupt(
+        wait_managed, [&] { queue.put(42); }, manager.condition(), queue);
 }
 
 // ---- what Ctrl+C does besides ----
@@ -365,7 +391,9 @@ std::string threads_and_scopes(Stage stage, mp::Event go) {
 }
 TEST_F(Interrupt, is_thrown_once_and_only_in_threads_with_a_scope) {
     const mp::Event go;
-    EXPECT_EQ(interrupt(threads_and_scopes, [&] { go.set(); }, go), "inner over");
+    EXPECT_EQ(interrupt(
+                  threads_and_scopes, [&] { go.set(); }, go),
+              "inner over");
 }
 
 bool scope_leaves_disposition() {

@@ -29,9 +29,8 @@ template <class Wait>
 auto until_interrupted(const std::optional<Timeout>& timeout, Wait wait) {
     const os::Deadline deadline = deadline_or_never(timeout);
     for (;;) {
-        const os::Deadline end = InterruptScope::is_active()
-                                     ? std::min<os::Deadline>(deadline, os::Clock::now() + look_interval)
-                                     : deadline;
+        const os::Deadline end =
+            InterruptScope::is_active() ? std::min<os::Deadline>(deadline, os::Clock::now() + look_interval) : deadline;
         auto found = wait(end);
         if (found || end == deadline) return found;
         InterruptScope::check();
