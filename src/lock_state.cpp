@@ -9,8 +9,10 @@
 namespace multiproc {
 namespace {
 
-// As long as another processor takes to go through a short critical section. Then the wait is worth a system call.
-constexpr int looks = 200;
+// As long as another processor takes to go through some short critical sections. Then the wait is worth a system call.
+// Each look takes the lock's cache line away from its owner, who may be about to lock it again: so the looks come at ever
+// longer intervals. (At each pause, they would make a million increments by two processes take three times as long.)
+constexpr int first_pause = 4, longest_pause = 128;
 
 }  // namespace
 
@@ -25,9 +27,9 @@ bool LockState::lock_slowly(std::uint64_t self, os::Deadline deadline, bool is_r
             "multiproc: this thread holds the Lock already and would wait for itself; use an RLock");
     }
     const bool may_wait = deadline > os::Clock::now();
-    for (int i = 0; i < looks && may_wait; ++i) {
+    for (int pause = first_pause; pause <= longest_pause && may_wait; pause *= 2) {
+        for (int i = 0; i < pause; ++i) os::relax_cpu();
         if (owner_.load(std::memory_order_relaxed) == ThreadId::none && take(ThreadId::none, self)) return true;
-        os::relax_cpu();
     }
     const std::uint64_t contended = self | ThreadId::flag;
     for (;;) {
