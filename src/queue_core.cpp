@@ -189,8 +189,9 @@ bool get_with(const Opened& opened, const Patience& patience, std::uint64_t send
                 if (queue.counts != 0) queue.unfinished.fetch_add(1, std::memory_order_seq_cst);
                 ring.free(claim);
                 if (queue.max_size != 0) queue.putters.wake_next();
-                // Others may wait for this very slot, where the ring ends.
-                if (ring.next.load(std::memory_order_relaxed) != 0) queue.getters.wake(1);
+                // Others may wait for this very slot, where the ring ends. Not before the slot is seen to be free: who
+                // found it taken after a next ring was there has not looked in vain then.
+                if (ring.next.load(std::memory_order_seq_cst) != 0) queue.getters.wake(1);
             };
             try {
                 take(*claim.slot);
