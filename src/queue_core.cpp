@@ -118,6 +118,11 @@ bool put_with(const Opened& opened, std::size_t size, const Patience& patience, 
     const auto attempt = [&](bool looks_closely) {
         for (;;) {
             QueueRing& ring = client.put_ring();
+            // There may be room here again, but what others have put into the next one came before this item.
+            if (queue.max_size == 0 && ring.next.load(std::memory_order_seq_cst) != 0) {
+                client.next_put_ring(ring);
+                continue;
+            }
             const QueueRing::Claim claim = ring.claim(client.self);
             if (claim.result == QueueRing::Result::closed) {
                 client.next_put_ring(ring);
@@ -203,9 +208,11 @@ bool get_with(const Opened& opened, const Patience& patience, std::uint64_t send
             return true;
         }
     };
-    return repeat(
-        {queue.getters, client.for_items}, use, patience, attempt, [&] { return client.has_no_news(); },
-        is_gone(client.arena, sender), [&] { return client.has_items(); });
+    const auto is_over = is_gone(client.arena, sender);
+    // Who lets go of the other end wakes those who are marked by then; the others see it in their look before they sleep.
+    const auto is_hopeless = [&] { return client.has_no_news() && !is_over(); };
+    return repeat({queue.getters, client.for_items}, use, patience, attempt, is_hopeless, is_over,
+                  [&] { return client.has_items(); });
 }
 
 }  // namespace
@@ -327,9 +334,10 @@ bool QueueCore::await_message(const Patience& patience, std::uint64_t sender) co
         }
     };
     // The message stays, so if this thread was woken for it, the wake-up goes on to somebody who takes it.
+    const auto is_over = is_gone(client.arena, sender);
     return repeat(
-        {opened.queue.getters, client.for_items}, use, patience, has_message, [&] { return client.has_no_news(); },
-        is_gone(client.arena, sender), [] { return false; });
+        {opened.queue.getters, client.for_items}, use, patience, has_message,
+        [&] { return client.has_no_news() && !is_over(); }, is_over, [] { return false; });
 }
 
 WaitSet& QueueCore::getters() const { return open(object()).queue.getters; }
