@@ -148,7 +148,6 @@ proctype Worker(byte self) {
                     :: else
                     fi;
                     wants_room[self] = true;
-#ifndef NO_FENCE_SLEEP
                     atomic {
                         is_drained(self);
                         if
@@ -156,9 +155,6 @@ proctype Worker(byte self) {
                         :: else
                         fi
                     };
-#else
-                    sleeps[self] = true;
-#endif
 end_asleep:
                     !sleeps[self];
                     wants_room[self] = false

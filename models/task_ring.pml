@@ -117,9 +117,6 @@ nothing:
             :: else
             fi;
             /* The kernel looks at the word and puts to sleep in one step, which is a fence as well. */
-#ifdef NO_FENCE_SLEEP
-            sleeps = true;
-#else
             atomic {
                 is_drained(WORKER);
                 if
@@ -127,7 +124,6 @@ nothing:
                 :: else
                 fi
             };
-#endif
 end_asleep:
             !sleeps
         od;

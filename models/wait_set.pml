@@ -105,6 +105,7 @@ inline unmark(who) {
 inline wake_some() {
     woken = false;
     d_step {
+        first = (last + 1) % WAITERS;
         i = 0;
         do
         :: i < WAITERS -> seen[i] = bit_of[i]; i++
@@ -113,7 +114,7 @@ inline wake_some() {
     };
     do
     :: i < WAITERS && !woken ->
-        who = (last + 1 + i) % WAITERS;
+        who = (first + i) % WAITERS;
         i++;
         if
         :: seen[who] ->
@@ -145,7 +146,8 @@ inline wake_some() {
         :: i < WAITERS -> seen[i] = false; i++
         :: else -> i = 0; break
         od;
-        who = 0
+        who = 0;
+        first = 0
     }
 }
 
@@ -194,7 +196,7 @@ inline wake_next() {
 }
 
 proctype Putter(byte self) {
-    byte number, i, who;
+    byte number, i, who, first;
     bool was_marked, is_meant, woken, has_bits;
     bool seen[WAITERS];
     {
@@ -211,7 +213,7 @@ proctype Putter(byte self) {
 }
 
 proctype Waiter(byte self) {
-    byte number, i, who;
+    byte number, i, who, first;
     bool was_marked, is_meant, woken, has_bits, was_woken, is_over;
     bool seen[WAITERS];
     {

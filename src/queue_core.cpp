@@ -120,6 +120,11 @@ bool put_with(const Opened& opened, std::size_t size, const Patience& patience, 
     const auto attempt = [&](bool looks_closely) {
         for (;;) {
             QueueRing& ring = client.put_ring();
+            // There may be room here again, but what others have put into the next one came before this item.
+            if (queue.max_size == 0 && ring.next.load(std::memory_order_seq_cst) != 0) {
+                client.next_put_ring(ring);
+                continue;
+            }
             const QueueRing::Claim claim = ring.claim(client.self);
             if (claim.result == QueueRing::Result::closed) {
                 client.next_put_ring(ring);
@@ -191,8 +196,9 @@ bool get_with(const Opened& opened, const Patience& patience, std::uint64_t send
                 if (queue.counts != 0) queue.unfinished.fetch_add(1, std::memory_order_seq_cst);
                 ring.free(claim);
                 if (queue.max_size != 0) queue.putters.wake_next();
-                // Others may wait for this very slot, where the ring ends.
-                if (ring.next.load(std::memory_order_relaxed) != 0) queue.getters.wake(1);
+                // Others may wait for this very slot, where the ring ends. Not before the slot is seen to be free: who
+                // found it taken after a next ring was there has not looked in vain then.
+                if (ring.next.load(std::memory_order_seq_cst) != 0) queue.getters.wake(1);
             };
             try {
                 take(*claim.slot);
@@ -204,9 +210,11 @@ bool get_with(const Opened& opened, const Patience& patience, std::uint64_t send
             return true;
         }
     };
-    return repeat(
-        {queue.getters, client.for_items}, use, patience, attempt, [&] { return client.has_no_news(); },
-        is_gone(client.arena, sender), [&] { return client.has_items(); });
+    const auto is_over = is_gone(client.arena, sender);
+    // Who lets go of the other end wakes those who are marked by then; the others see it in their look before they sleep.
+    const auto is_hopeless = [&] { return client.has_no_news() && !is_over(); };
+    return repeat({queue.getters, client.for_items}, use, patience, attempt, is_hopeless, is_over,
+                  [&] { return client.has_items(); });
 }
 
 }  // namespace
@@ -328,9 +336,10 @@ bool QueueCore::await_message(const Patience& patience, std::uint64_t sender) co
         }
     };
     // The message stays, so if this thread was woken for it, the wake-up goes on to somebody who takes it.
+    const auto is_over = is_gone(client.arena, sender);
     return repeat(
-        {opened.queue.getters, client.for_items}, use, patience, has_message, [&] { return client.has_no_news(); },
-        is_gone(client.arena, sender), [] { return false; });
+        {opened.queue.getters, client.for_items}, use, patience, has_message,
+        [&] { return client.has_no_news() && !is_over(); }, is_over, [] { return false; });
 }
 
 WaitSet& QueueCore::getters() const { return open(object()).queue.getters; }
