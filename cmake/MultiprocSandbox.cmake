@@ -9,7 +9,18 @@ if(NOT MULTIPROC_SANDBOX OR NOT CMAKE_SYSTEM_NAME STREQUAL "Linux" OR MULTIPROC_
 endif()
 
 include(MultiprocFindSeccomp)
+# A library that was found need not be one for the target: when compiling for another system, CMake may find this
+# machine's own. So the choice is made by linking with it.
 if(TARGET multiproc::seccomp)
+    include(CheckCXXSourceCompiles)
+    set(CMAKE_REQUIRED_LIBRARIES multiproc::seccomp)
+    check_cxx_source_compiles(
+        "#include <seccomp.h>
+        int main() { return seccomp_attr_set(seccomp_init(SCMP_ACT_ERRNO(1)), SCMP_FLTATR_CTL_TSYNC, 1); }"
+        MULTIPROC_SECCOMP_LINKS)
+    unset(CMAKE_REQUIRED_LIBRARIES)
+endif()
+if(TARGET multiproc::seccomp AND MULTIPROC_SECCOMP_LINKS)
     set(multiproc_HAS_SECCOMP TRUE)
     target_link_libraries(multiproc PRIVATE multiproc::seccomp)
     # The one file that asks.
