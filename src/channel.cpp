@@ -9,7 +9,7 @@ namespace multiproc {
 namespace {
 
 // Changes whenever the layout of anything that two processes share changes.
-constexpr std::uint64_t channel_magic = 0x6d70726f63000004;
+constexpr std::uint64_t channel_magic = 0x6d70726f63000005;
 // Asked once: it means reading several files.
 struct Processors {
     bool has_many = os::cpu_count() > 1;

@@ -14,6 +14,7 @@
 #include "process_state.hpp"
 #include "result_writer.hpp"
 #include "runtime.hpp"
+#include "sandbox.hpp"
 #include "task_ref.hpp"
 #include "worker_limits.hpp"
 
@@ -146,6 +147,7 @@ private:
     void run_call(const CallRecord& call, bool is_in_segment) {
         results_.begin_call(call.id, call.count, call.flags);
         try {
+            if (!std::exchange(is_first_, false)) require_closed_sandbox();  // a sandbox is closed by the first call
             const ResolvedTask& task = tasks_.get(call.task);
             results_.set_task(task);
             results_.function = task.function;
@@ -183,6 +185,7 @@ private:
     // Read only: workers of a pool share these segments, and one that scribbles must not spoil the others' arguments.
     SegmentStore segments_{os::Segment::Access::read};
     bool spins_;
+    bool is_first_ = true;
     Patience patience_;
 };
 
@@ -209,7 +212,8 @@ void run_child_main(ChildEnd end, const StartInfo& info) {
     set_process_info({info.name, os::current_pid(), info.daemon}, {info.parent_name, control.parent_pid, false});
     set_start_method(info.start_method);
     forget_interrupt_scopes();
-    apply_worker_limits(info.threads, info.thread_variables, info.memory_limit);
+    if (info.is_confined) expect_sandbox(control.child_slot, control.waiter_slot, control.service_slot);
+    apply_worker_limits(info.threads, info.thread_variables, info.memory_limit, info.is_confined);
     ChildLoop loop(std::move(end));
     loop.channel().set_phase(Phase::running);
     if (control.role == Role::process) run_process(loop, info.name);

@@ -38,6 +38,7 @@ std::unique_ptr<PoolEngine::Worker> PoolEngine::start_worker() {
     options.waiter_slot = waiter_slot_;
     options.service_slot = service_slot_;
     options.memory_limit = settings_.memory_limit;
+    options.is_confined = settings_.is_sandboxed;
     options.block_signal = block_signal_;
     options.preload = preload_;
     // Also what a pool in the worker has as its share.

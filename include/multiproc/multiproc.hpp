@@ -36,6 +36,7 @@
 #include <multiproc/proxy.hpp>
 #include <multiproc/queue.hpp>
 #include <multiproc/remote_error.hpp>
+#include <multiproc/sandbox.hpp>
 #include <multiproc/semaphore.hpp>
 #include <multiproc/shared_array.hpp>
 #include <multiproc/shared_memory.hpp>

@@ -44,6 +44,12 @@ void remember_parent(Handle process, std::uint32_t pid) {
     parent.pid = pid;
 }
 
+void forget_parent() noexcept {
+    Parent& parent = parent_of_this_process();
+    const std::lock_guard lock(parent.mutex);
+    parent.process.reset();
+}
+
 Handle process_to_send_to(std::uint32_t pid) {
     constexpr DWORD access = PROCESS_DUP_HANDLE | SYNCHRONIZE;
     if (pid == GetCurrentProcessId()) return duplicate_with(GetCurrentProcess(), access, false);
