@@ -74,16 +74,16 @@ void read_all(ResultRingParent& parent, Worker& worker, const FilledRing& ring) 
     TaskRingHeader tasks_header{};
     const FilledRing tasks_memory({});
     TaskRingParent tasks(&tasks_header, tasks_memory.memory());
-    std::size_t taken = 0;
+    // A pool knows how many results a worker can owe it. Of everything else the ring itself must come to an end.
+    int results = 0;
     while (const std::optional<ResultRingParent::Record> record = parent.peek()) {
         require(ring.holds(record->place, record->head.size), "a record lies in the ring");
         if (!worker.blocks.accept(*record, tasks, *worker.link)) {
             ResultMessage message = read_result_record(*record);
             take_in(message, worker, ring);
+            if (++results == 64) return;
         }
         parent.pop(*record);
-        taken += record->head.size;
-        if (taken >= ring.capacity()) return;  // the same again
     }
 }
 

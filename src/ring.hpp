@@ -141,9 +141,12 @@ public:
     RecordWord& word(std::uint64_t position) const noexcept { return *reinterpret_cast<RecordWord*>(at(position)); }
     std::size_t to_end(std::uint64_t position) const noexcept { return capacity_ - (position & (capacity_ - 1)); }
 
-    // Whether a record of that size can be there.
+    // Whether such a record can be there. Since a skip record fills the end of the ring, and a record fits its begin, no two
+    // of them follow each other: else who looks for the next record might skip round and round.
     bool can_be_at(std::uint64_t position, const RecordHead& head) const noexcept {
-        return head.size != 0 && head.size % ring_cell == 0 && head.size <= to_end(position);
+        const std::size_t room = to_end(position);
+        if (head.kind == RecordKind::skip) return head.size == room && room != capacity_;
+        return head.size != 0 && head.size % ring_cell == 0 && head.size <= room;
     }
 
     // So many cells behind a record are the producer's: for the words that `publish` zeroes.

@@ -128,6 +128,39 @@ TEST_F(HostileRecords, AWorkerGoesBeyondNoRing) {
     }
 }
 
+// Nobody clears what a ring is full of but the one who wrote it.
+TEST_F(HostileRecords, SkippingHasAnEnd) {
+    place<RecordWord>() = RecordHead{capacity, RecordKind::skip, false}.pack();
+    ResultRingHeader results{};
+    ResultRingParent parent(&results, ring());
+    EXPECT_FALSE(parent.peek().has_value());
+    EXPECT_FALSE(parent.is_sound());
+    TaskRingHeader tasks{};
+    TaskRingWorker worker(&tasks, ring());
+    EXPECT_FALSE(worker.begin().has_value());
+    EXPECT_FALSE(worker.is_sound());
+}
+
+TEST_F(HostileRecords, WhatIsSaidOfBlocksHasAnEnd) {
+    const auto [link, childs] = os::HandleLink::create();
+    TaskRingHeader header{};
+    TaskRingParent tasks(&header, ring());
+    BlockLedger ledger(nullptr);
+    const ResultRingParent::Record refusal{{ring_cell, RecordKind::refuse, false}, result().place};
+    EXPECT_THROW(ledger.accept(refusal, tasks, *link), CodecError);
+
+    const ResultRingParent::Record attach{{ring_cell, RecordKind::attach, false}, result().place};
+    auto& record = place<AttachRecord>();
+    record.count = record.handles = 0;
+    EXPECT_THROW(ledger.accept(attach, tasks, *link), CodecError);
+    const auto known = BlockRegistry::get().create(64, "a test");
+    record.count = 1;
+    const BlockEntry entry{known->id(), 0};
+    std::memcpy(&record + 1, &entry, sizeof entry);
+    for (std::size_t i = 0; i < most_attachments; ++i) ASSERT_TRUE(ledger.accept(attach, tasks, *link));
+    EXPECT_THROW(ledger.accept(attach, tasks, *link), CodecError);
+}
+
 // The descriptor of a task is called, so it has to be one.
 int answer() { return 42; }
 struct Data {
