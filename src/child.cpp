@@ -246,9 +246,11 @@ bool Child::send_stop() {
 Child::Running Child::running() const noexcept {
     const ControlBlock& control = exit_->channel.control();
     const std::uint64_t id = control.running.load(std::memory_order_acquire);
-    const auto since = static_cast<std::int64_t>(control.running_since.load(std::memory_order_relaxed));
-    return {id,
-            os::Clock::time_point(std::chrono::duration_cast<os::Clock::duration>(std::chrono::nanoseconds(since)))};
+    // A time that has been, whatever the child wrote: it is subtracted from others.
+    const auto said = static_cast<std::int64_t>(control.running_since.load(std::memory_order_relaxed));
+    const auto now = std::chrono::nanoseconds(os::Clock::now().time_since_epoch()).count();
+    const std::chrono::nanoseconds since(std::clamp<std::int64_t>(said, 0, now));
+    return {id, os::Clock::time_point(std::chrono::duration_cast<os::Clock::duration>(since))};
 }
 
 void Child::wake() noexcept { exit_->channel.wake_child(Runtime::get().lot()); }

@@ -272,7 +272,7 @@ void PoolEngine::salvage(Worker& worker) {
     if (worker.in_flight.empty()) return;
     const Dispatch& running = worker.in_flight.front();
     if (!worker.child->tasks().is_begun(running.position)) return;
-    ResultMessage message = read_unfinished_record(*worker.child);
+    ResultMessage message = read_unfinished_record(worker.child->results());
     if (message.count == 0 || message.id != running.id) return;
     try {
         deliver(worker, message);
