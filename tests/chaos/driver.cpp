@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -108,7 +109,7 @@ public:
         const multiproc::test::TemporaryDirectory directory;
         const auto names = port::shared_names();
         const auto family = port::Family::start(
-            {{std::to_string(seed_), options_.scenario}, directory.path().string(), plan_.processes});
+            {{std::to_string(seed_), options_.scenario}, directory.path().string(), errors_.get(), plan_.processes});
         Killer killer(*family, plan_);
         const auto status = await_end(*family, Clock::now() + options_.deadline);
         killer.stop();
@@ -144,15 +145,27 @@ private:
         for (std::size_t i = 0; i < failure_kinds; ++i)
             if (const auto count = ledger().failed(static_cast<Failure>(i)))
                 std::printf("    %s: %llu\n", name_of(static_cast<Failure>(i)), static_cast<unsigned long long>(count));
-        std::printf("%s%s    again: scripts/chaos --rounds 1 --seed %llu%s\n", ledger().texts().c_str(), dump.c_str(),
-                    static_cast<unsigned long long>(seed_),
+        std::printf("%s%s\n    again: scripts/chaos --rounds 1 --seed %llu%s\n", (ledger().texts() + dump).c_str(),
+                    errors().c_str(), static_cast<unsigned long long>(seed_),
                     options_.scenario.empty() ? "" : (" --scenario " + options_.scenario).c_str());
         return false;
+    }
+
+    // The last of what the family wrote to standard error.
+    std::string errors() const {
+        constexpr long most = 4000;
+        std::fseek(errors_.get(), 0, SEEK_END);
+        const long size = std::ftell(errors_.get()), begin = std::max(0L, size - most);
+        std::string text(static_cast<std::size_t>(size - begin), '\0');
+        std::fseek(errors_.get(), begin, SEEK_SET);
+        text.resize(std::fread(text.data(), 1, text.size(), errors_.get()));
+        return text;
     }
 
     const Options& options_;
     std::uint64_t seed_;
     Plan plan_;
+    std::unique_ptr<std::FILE, int (*)(std::FILE*)> errors_{std::tmpfile(), std::fclose};
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <memory>
 #include <string>
 #include <vector>
@@ -31,6 +32,7 @@ enum class Strike : std::uint8_t { kill, terminate, stop, go_on };
 struct StartOptions {
     std::vector<std::string> arguments;
     std::string directory;        // for temporary files
+    std::FILE* errors = nullptr;  // where its standard error goes; null: where the driver's goes
     std::uint64_t processes = 0;  // the family may have so many at most; 0: any number
 };
 

@@ -7,6 +7,8 @@
 #include <string>
 #include <utility>
 
+#include <multiproc/event.hpp>
+
 #include "faults.hpp"
 #include "ledger.hpp"
 #include "plan.hpp"
@@ -56,6 +58,24 @@ bool attempt(const char* where, F&& f) noexcept {
     }
     return false;
 }
+
+// Says at the end of its scope, whatever that is, that all are to stop.
+class StopAtEnd {
+public:
+    explicit StopAtEnd(const multiproc::Event& stop) noexcept : stop_(stop) {}
+    StopAtEnd(const StopAtEnd&) = delete;
+    StopAtEnd& operator=(const StopAtEnd&) = delete;
+    ~StopAtEnd() {
+        const faults::Pause without_faults;
+        attempt("stopping", [this] {
+            const faults::Pause none_at_all;
+            stop_.set();
+        });
+    }
+
+private:
+    const multiproc::Event& stop_;
+};
 
 // The program under fire: runs the plan of this seed. Returns its exit code.
 int run_parent(std::uint64_t seed, const std::string& only);

@@ -67,7 +67,6 @@ public:
         std::vector<char*> raw;
         for (std::string& argument : arguments) raw.push_back(argument.data());
         raw.push_back(nullptr);
-        ::setenv("TMPDIR", options.directory.c_str(), 1);
         pid_ = ::fork();
         if (pid_ < 0) throw std::system_error(errno, std::generic_category(), "fork");
         if (pid_ == 0) become(options, path.c_str(), raw.data());
@@ -122,6 +121,7 @@ public:
 private:
     [[noreturn]] static void become(const StartOptions& options, const char* path, char** arguments) {
         ::setsid();
+        ::setenv("TMPDIR", options.directory.c_str(), 1);
         if (options.processes != 0) {
             const rlimit limit{options.processes, options.processes};
             const uid_t user = first_user + static_cast<uid_t>(::getpid());
@@ -133,6 +133,7 @@ private:
         // A user's limit holds for root's children no more than for root.
         const int null = ::open("/dev/null", O_RDONLY);
         ::dup2(null, 0);
+        if (options.errors != nullptr) ::dup2(::fileno(options.errors), 2);
         ::execv(path, arguments);
         ::_exit(4);
     }

@@ -61,6 +61,7 @@ void contend_for(Context& context) {
     const L lock;
     const mp::RawValue<Guarded> guarded;
     const mp::Event stop;
+    const StopAtEnd stop_at_end(stop);
     std::vector<mp::Process<void>> processes;
     const auto start = [&] {
         mp::Process<void> process(contend<L>, lock, guarded, stop, context.random.next() | 1);

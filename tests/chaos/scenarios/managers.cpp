@@ -72,11 +72,11 @@ void use_one(const Served& served, std::uint32_t group, Random& random) {
 
 void use(mp::LockProxy lock, mp::DictProxy<std::uint32_t, std::uint64_t> dict, mp::ListProxy<std::string> list,
          mp::QueueProxy<std::uint32_t> queue, mp::ValueProxy<std::uint64_t> inside, mp::SemaphoreProxy semaphore,
-         mp::Event stop, std::uint32_t group, std::uint64_t seed) {
+         mp::Event stop, std::uint32_t manager, std::uint32_t group, std::uint64_t seed) {
     const Served served{lock, dict, list, queue, inside, semaphore};
     Random random(seed);
     // With a dead manager there is nothing left to do.
-    while (!stop.is_set() && !ledger().was_manager_killed())
+    while (!stop.is_set() && !ledger().was_killed(manager))
         attempt("using a manager", [&] { use_one(served, group, random); });
 }
 
@@ -87,6 +87,7 @@ public:
     }
 
     void run() {
+        const StopAtEnd stop_at_end(stop_);
         const std::uint32_t count = random_.between(1, 4);
         std::vector<mp::Process<void>> clients;
         for (std::uint32_t i = 0; i < count; ++i) clients.push_back(start());
@@ -109,7 +110,7 @@ public:
 private:
     mp::Process<void> start() {
         mp::Process<void> client(use, served_.lock, served_.dict, served_.list, served_.queue, served_.inside,
-                                 served_.semaphore, stop_, group_, random_.next());
+                                 served_.semaphore, stop_, manager_.pid(), group_, random_.next());
         attempt("starting a client", [&] { client.start(); });
         return client;
     }

@@ -50,12 +50,13 @@ public:
     void run() {
         std::vector<std::thread> threads;
         const std::uint32_t count = random_.between(1, 2);
-        for (std::uint32_t i = 0; i < count; ++i) {
-            const faults::Pause without_faults;
-            threads.emplace_back([this, random = random_.branch()]() mutable {
-                while (!context_.is_over() && !is_broken_ && ledger().has_marks(10'000)) one(random);
+        threads.reserve(count);
+        for (std::uint32_t i = 0; i < count; ++i)
+            attempt("starting a thread", [&] {
+                threads.emplace_back([this, random = random_.branch()]() mutable {
+                    while (!context_.is_over() && !is_broken_ && ledger().has_marks(10'000)) one(random);
+                });
             });
-        }
         for (std::thread& thread : threads) thread.join();
         leave();
     }
@@ -141,6 +142,7 @@ private:
             for (std::size_t i = 0; i < all.size() && i < answers.size(); ++i) check(all[i], answers[i]);
         } catch (const mp::WorkerDied& error) {
             ledger().count(Operation::task, all.size());
+            lose(error.pid());
             explain(error, "a map");
         } catch (const mp::BrokenPool& error) {
             is_broken_ = true;

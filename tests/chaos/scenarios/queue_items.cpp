@@ -108,6 +108,7 @@ public:
         : context_(context), random_(context.random.branch()), queue_(std::move(queue)) {}
 
     void run() {
+        const StopAtEnd stop_at_end(stop_);
         const std::uint32_t producers = random_.between(1, 3), consumers = random_.between(1, 3);
         std::vector<mp::Process<void>> all;
         for (std::uint32_t i = 0; i < producers + consumers; ++i) all.push_back(start(i < producers));
@@ -119,7 +120,7 @@ public:
                 all[i] = start(i < producers);
             }
         }
-        attempt("stopping", [&] { stop_.set(); });
+        stop_.set();
         for (auto& process : all) {
             if (process.pid() != 0) process.join();
             count_death(process);

@@ -68,6 +68,7 @@ void share_with_pool(Context& context) {
 void pass_round(Context& context) {
     const Parcels there(8), back(8);
     const mp::Event stop;
+    const StopAtEnd stop_at_end(stop);
     std::vector<mp::Process<void>> processes;
     const auto start = [&](bool is_forth) {
         const Parcels &from = is_forth ? there : back, &to = is_forth ? back : there;

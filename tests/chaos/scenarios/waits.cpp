@@ -99,6 +99,7 @@ void run_waits(Context& context) {
                       mp::Event(),
                       mp::Event()};
     const Things things = whole(parts);
+    const StopAtEnd stop_at_end(things.stop);
     std::vector<mp::Process<void>> processes;
     const auto start = [&](bool is_sleeper) {
         mp::Process<void> process =
