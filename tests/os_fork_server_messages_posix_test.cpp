@@ -24,9 +24,9 @@ std::vector<unsigned char> request(RequestKind kind, const std::string& context,
     header.kind = kind;
     header.context_size = static_cast<std::uint32_t>(context.size());
     header.descriptors = descriptors;
-    const auto* const begin = reinterpret_cast<const unsigned char*>(&header);
-    std::vector<unsigned char> bytes(begin, begin + sizeof header);
-    bytes.insert(bytes.end(), context.begin(), context.end());
+    std::vector<unsigned char> bytes(sizeof header + context.size());
+    std::memcpy(bytes.data(), &header, sizeof header);
+    if (!context.empty()) std::memcpy(bytes.data() + sizeof header, context.data(), context.size());
     return bytes;
 }
 
