@@ -25,12 +25,12 @@ protected:
         return *reinterpret_cast<Record*>(lines_.get());
     }
     ResultRingParent::Record result(std::uint32_t size = ring_cell) {
-        return {{size, RecordKind::result, false}, lines_->bytes};
+        return {{size, RecordKind::result, false}, lines_[0].bytes};
     }
     TaskRingWorker::Record task(RecordKind kind, std::uint32_t size = ring_cell) {
-        return {{size, kind, false}, lines_->bytes};
+        return {{size, kind, false}, lines_[0].bytes};
     }
-    RingMemory ring() { return {lines_->bytes, capacity}; }
+    RingMemory ring() { return {lines_[0].bytes, capacity}; }
 
 private:
     struct Line {
@@ -156,7 +156,7 @@ TEST_F(HostileRecords, WhatIsSaidOfBlocksHasAnEnd) {
     const auto known = BlockRegistry::get().create(64, "a test");
     record.count = 1;
     const BlockEntry entry{known->id(), 0};
-    std::memcpy(&record + 1, &entry, sizeof entry);
+    std::memcpy(reinterpret_cast<std::byte*>(&record + 1), &entry, sizeof entry);
     for (std::size_t i = 0; i < most_attachments; ++i) ASSERT_TRUE(ledger.accept(attach, tasks, *link));
     EXPECT_THROW(ledger.accept(attach, tasks, *link), CodecError);
 }
