@@ -77,7 +77,7 @@ TEST_F(TaskIdentity, instances_of_a_template) {
 }
 
 std::string library_path() {
-    return std::string(MULTIPROC_TEST_MODULE_DIR) + "/task_module" + MULTIPROC_TEST_MODULE_SUFFIX;
+    return MULTIPROC_TEST_MODULE_DIR "/task_module" MULTIPROC_TEST_MODULE_SUFFIX;
 }
 
 TEST_F(TaskIdentity, a_function_in_a_shared_library) {
