@@ -34,6 +34,7 @@ struct ItemBlock {
     // The callable's fields, then the items: in memory of this process, a segment, or (the items) the caller's array.
     std::unique_ptr<std::byte[]> bytes;
     std::size_t capacity = 0;
+    bool takes_more = false;  // single tasks that wait with it may join it
     SegmentLease lease;
     const std::byte* view = nullptr;
     std::size_t size = 0;

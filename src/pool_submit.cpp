@@ -82,7 +82,7 @@ ItemBlock& PoolEngine::block_for_single(const KnownTask& task, ItemShape shape, 
                                         std::size_t item_size, std::size_t attachments, bool alone) {
     if (!alone && !pending_.empty()) {
         ItemBlock& last = *pending_.back().block;
-        if (last.is_shared() && last.task == task.ref && last.capacity - last.size >= item_size &&
+        if (last.takes_more && last.task == task.ref && last.capacity - last.size >= item_size &&
             last.singles.size() < most_singles_in_block &&
             last.attachments.size() + attachments <= std::max(attachments, ItemBlock::most_attachments) &&
             last.prefix == fields.size() &&
@@ -92,6 +92,7 @@ ItemBlock& PoolEngine::block_for_single(const KnownTask& task, ItemShape shape, 
         }
     }
     std::shared_ptr<ItemBlock> block = new_shared_block(fields.size() + item_size, alone);
+    block->takes_more = !alone;
     block->task = task.ref;
     block->stats = task.stats;
     block->has_lengths = !shape.fixed_size;
@@ -160,7 +161,6 @@ CallRef PoolEngine::submit_single(const TaskTarget& target, ItemShape shape, std
         block.add_single(call);
         if (!item.empty()) std::memcpy(block.bytes.get() + block.size, item.data(), item.size());
         block.size += item.size();
-        if (alone) block.capacity = block.size;  // nothing joins it
         for (Attachment& attachment : attachments) block.attachments.push_back(std::move(attachment));
         ++pending_.back().count;
     });

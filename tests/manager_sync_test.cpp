@@ -66,6 +66,21 @@ TEST_F(ManagerSync, a_thread_that_ends_gives_its_locks_back) {
     EXPECT_TRUE(lock.try_lock_for(30s));
 }
 
+TEST_F(ManagerSync, a_guard_outlives_the_manager_of_its_lock) {
+    mp::Manager manager;
+    const mp::LockProxy lock = manager.lock();
+    const mp::ConditionProxy condition = manager.condition();
+    EXPECT_THROW(
+        {
+            const std::scoped_lock guards(lock, condition);
+            mp::test::kill_process(manager.pid());
+            condition.wait();
+        },
+        mp::ClosedError);
+    EXPECT_THROW(lock.release(), mp::ClosedError);
+    EXPECT_NO_THROW(condition.unlock());
+}
+
 TEST_F(ManagerSync, semaphores_count) {
     const mp::Manager manager;
     const auto semaphore = manager.semaphore(2);

@@ -41,6 +41,23 @@ TEST_F(PoolAsync, GetReturnsTheResultAsOftenAsOneLikes) {
     EXPECT_EQ(copy.get(), "hello you");
 }
 
+// A large argument lies in a segment of its own, where nothing else has room.
+TEST_F(PoolAsync, SmallTasksMayWaitBehindALargeOneOfTheSameFunction) {
+    mp::Pool pool(1);
+    mp::test::Gate gate;
+    const mp::AsyncResult<int> running = pool.apply_async(mp::test::pass_gate, gate.path(), 7);
+    std::vector<mp::AsyncResult<std::string>> results;
+    std::vector<std::string> expected;
+    for (const std::size_t size : {200'000, 3, 0, 40'000, 5, 100'000, 1}) {
+        const std::string name(size, static_cast<char>('a' + results.size()));
+        results.push_back(pool.apply_async(greet, name));
+        expected.push_back("hello " + name);
+    }
+    gate.open();
+    EXPECT_EQ(running.get(), 7);
+    for (std::size_t i = 0; i < results.size(); ++i) EXPECT_EQ(results[i].get(), expected[i]);
+}
+
 TEST_F(PoolAsync, ReadyWaitAndSuccessfulTellHowItStands) {
     mp::Pool pool(1);
     mp::test::Gate gate;

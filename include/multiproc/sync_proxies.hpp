@@ -22,6 +22,7 @@
 #include <multiproc/condition.hpp>
 #include <multiproc/config.hpp>
 #include <multiproc/detail/served_sync.hpp>
+#include <multiproc/errors.hpp>
 #include <multiproc/proxy.hpp>
 #include <multiproc/timeout.hpp>
 
@@ -52,7 +53,14 @@ public:
     bool try_lock_until(const std::chrono::time_point<Clock, Duration>& deadline) const {
         return acquire(true, deadline - Clock::now());
     }
-    void unlock() const { release(); }
+    /// As `release`, for std::scoped_lock and its like, whose destructors must not throw: if the manager is gone, and the
+    /// lock with it, it does nothing.
+    void unlock() const {
+        try {
+            release();
+        } catch (const ClosedError&) {  // which the next call throws, too
+        }
+    }
 
 protected:
     using Proxy<Object>::Proxy;

@@ -18,7 +18,10 @@ std::string message(std::uint32_t number, std::size_t size) {
 
 void echo(Ends connection) {
     attempt("answering", [&] {
-        for (;;) connection.send(connection.recv());
+        try {
+            for (;;) connection.send(connection.recv());
+        } catch (const mp::EndOfFile&) {
+        } catch (const mp::ClosedError&) {}  // the other end went while this one sent
     });
 }
 
@@ -42,7 +45,10 @@ void talk(Random& random) {
                 ledger().count(Operation::message);
             }
         }
-    } catch (const mp::EndOfFile& error) { explain(error, "talking"); }
+    } catch (const mp::EndOfFile& error) { explain(error, "talking"); } catch (const mp::ClosedError&) {
+        if (ledger().kills() == 0 && ledger().is_scarce.load() == 0)
+            ledger().fail(Failure::wrong, 1, "the other end of a pipe is gone, and nobody died");
+    }
     here.close();
     process.join();
 }
