@@ -50,8 +50,7 @@ std::vector<ByteVector> receive_all(const SocketPair& sockets) {
             require(message.has_value(), "without a deadline there is a message or the end");
             messages.push_back(*std::move(message));
             return true;
-        } catch (const multiproc::EndOfFile&) {
-        } catch (const multiproc::IncompleteMessage&) {
+        } catch (const multiproc::EndOfFile&) {  // also in the middle of a message
         } catch (const multiproc::ProtocolError&) {}
         return false;
     };

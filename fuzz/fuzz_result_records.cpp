@@ -113,7 +113,7 @@ public:
         record->id = 1;
         record->first = first_;
         record->form = form;
-        std::memcpy(record + 1, payload.data(), payload.size());
+        std::memcpy(static_cast<void*>(record + 1), payload.data(), payload.size());
         record->progress = detail::TaskRun::pack(count, size);
         first_ += count;
         worker_.push(RecordKind::result, whole);
@@ -126,7 +126,7 @@ public:
         record->token = 1;
         record->count = static_cast<std::uint32_t>(entries.size());
         record->handles = handles;
-        std::memcpy(record + 1, entries.data(), entries.size_bytes());
+        std::memcpy(static_cast<void*>(record + 1), entries.data(), entries.size_bytes());
         worker_.push(RecordKind::attach, size);
         return *this;
     }
@@ -140,7 +140,7 @@ public:
         auto* const record =
             reinterpret_cast<ResultRecord*>(worker_.reserve(sizeof(ResultRecord) + payload.size()).place);
         record->id = 1;
-        std::memcpy(record + 1, payload.data(), payload.size());
+        std::memcpy(static_cast<void*>(record + 1), payload.data(), payload.size());
         record->progress = detail::TaskRun::pack(2, payload.size());
         return *this;
     }

@@ -120,7 +120,7 @@ public:
         record->signature = ref.place.signature;
         record->number = ref.number;
         record->modules = static_cast<std::uint32_t>(ref.modules.size());
-        std::memcpy(record + 1, ref.modules.data(), ref.modules.size());
+        std::memcpy(static_cast<void*>(record + 1), ref.modules.data(), ref.modules.size());
         tasks_.push(RecordKind::task, size);
         return *this;
     }
@@ -132,7 +132,7 @@ public:
         record->count = count;
         record->prefix = static_cast<std::uint32_t>(fields.size());
         record->items = static_cast<std::uint32_t>(items.size());
-        if (!fields.empty()) std::memcpy(record + 1, fields.data(), fields.size());
+        if (!fields.empty()) std::memcpy(static_cast<void*>(record + 1), fields.data(), fields.size());
         std::memcpy(reinterpret_cast<std::byte*>(record + 1) + fields.size(), items.data(), items.size());
         tasks_.push(RecordKind::call, size);
         return *this;
@@ -142,7 +142,7 @@ public:
         const std::size_t size = sizeof(Record) + behind.size();
         auto* const record = reinterpret_cast<Record*>(tasks_.reserve(size));
         fill(*record);
-        if (!behind.empty()) std::memcpy(record + 1, behind.data(), behind.size());
+        if (!behind.empty()) std::memcpy(static_cast<void*>(record + 1), behind.data(), behind.size());
         tasks_.push(kind, size);
         return *this;
     }

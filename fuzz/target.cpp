@@ -13,7 +13,7 @@ std::vector<const Target*>& targets() {
 
 }  // namespace
 
-Target::Target(const char* name, void (*run)(Bytes), Seeds (*seeds)()) : name_(name), run_(run), seeds_(seeds) {
+Target::Target(const char* name, void (*one)(Bytes), Seeds (*begin)()) : name_(name), run_(one), seeds_(begin) {
     targets().push_back(this);
 }
 
