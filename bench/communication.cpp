@@ -1,8 +1,8 @@
 // Queues and locks.
 #include <boost/interprocess/ipc/message_queue.hpp>
 #include <cstdint>
-#include <memory>
 #include <future>
+#include <memory>
 #include <mutex>
 #include <stdexcept>
 #include <string>

@@ -76,9 +76,7 @@ TEST_F(TaskIdentity, instances_of_a_template) {
     EXPECT_EQ(run(plus<2>, 1), 3);
 }
 
-std::string library_path() {
-    return MULTIPROC_TEST_MODULE_DIR "/task_module" MULTIPROC_TEST_MODULE_SUFFIX;
-}
+std::string library_path() { return MULTIPROC_TEST_MODULE_DIR "/task_module" MULTIPROC_TEST_MODULE_SUFFIX; }
 
 TEST_F(TaskIdentity, a_function_in_a_shared_library) {
     const test::LoadedLibrary library(library_path());
