@@ -1,6 +1,7 @@
 // A manager and its clients, any of whom die: what a client held is free again, an item is lost with a dead client only,
 // and a dead manager is an error for everybody at once.
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -151,7 +152,17 @@ private:
 }  // namespace
 
 void run_managers(Context& context) {
-    while (!context.is_over()) attempt("a manager", [&] { ManagerRun(context).run(); });
+    while (!context.is_over())
+        attempt("a manager", [&] {
+            std::optional<ManagerRun> run;
+            try {
+                run.emplace(context);
+            } catch (const mp::ClosedError&) {  // it died so early that nobody knew whose server it is
+                if (ledger().kills() == 0) throw;
+                return;
+            }
+            run->run();
+        });
 }
 
 }  // namespace chaos
