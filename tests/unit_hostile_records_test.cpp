@@ -25,12 +25,12 @@ protected:
         return *reinterpret_cast<Record*>(lines_.get());
     }
     ResultRingParent::Record result(std::uint32_t size = ring_cell) {
-        return {{size, RecordKind::result, false}, lines_->bytes};
+        return {{size, RecordKind::result, false}, lines_[0].bytes};
     }
     TaskRingWorker::Record task(RecordKind kind, std::uint32_t size = ring_cell) {
-        return {{size, kind, false}, lines_->bytes};
+        return {{size, kind, false}, lines_[0].bytes};
     }
-    RingMemory ring() { return {lines_->bytes, capacity}; }
+    RingMemory ring() { return {lines_[0].bytes, capacity}; }
 
 private:
     struct Line {
