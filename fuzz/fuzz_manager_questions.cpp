@@ -91,6 +91,9 @@ struct Server {
         require(is_usable, "the objects stay usable");
         renew(queue, std::int64_t{4});
         renew(names);
+        renew(value, 1.0);
+        renew(array, std::vector<int>{1, 2, 3});
+        renew(barrier, std::int64_t{2}, detail::WireTimeout());
     }
 
 private:
