@@ -71,7 +71,9 @@ private:
                 if (is_wanted()) continue;
                 const os::Deadline now = os::Clock::now();
                 if (end == os::never) {
-                    calls_.put(detail::QueueWriter());  // nothing: the server then gives up what it is at
+                    detail::QueueWriter note;
+                    encode(note, give_up);  // what the server is at
+                    calls_.put(note);
                     end = now + longest_farewell;
                 } else if (end <= now) {
                     throw_if_interrupted();
@@ -91,7 +93,8 @@ private:
 
     bool is_here(detail::QueueMessage& answer, bool only_asks = false) const {
         const InterruptHold hold;  // what interrupts the wait does not interrupt the server
-        const auto interval = watch_of_thread != nullptr ? watched_interval : look_interval;
+        const bool looks_often = watch_of_thread != nullptr || InterruptScope::is_active();
+        const auto interval = looks_often ? watched_interval : look_interval;
         return answers_.get(answer, only_asks ? std::chrono::nanoseconds(0) : interval, peer_);
     }
     static bool is_wanted() { return !is_interrupted() && (watch_of_thread == nullptr || (*watch_of_thread)()); }

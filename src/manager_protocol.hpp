@@ -55,6 +55,9 @@ struct CallHead {
     std::uint64_t object;
     std::uint32_t method;
 };
+// A whole message, in the place of a call: its sender does not want the answer to the one before any more. No object has
+// that number. It has no answer.
+inline constexpr std::uint64_t give_up = UINT64_MAX;
 // The first byte of each answer.
 enum class Answer : std::uint8_t { result, error };
 

@@ -154,12 +154,17 @@ bool ManagerServer::is_wanted(const Client& client) const {
     return true;
 }
 
-// It calls nothing else before it has the answer. An empty message only says that it does not want it.
+// It calls nothing else before it has the answer, and may say that it does not want it.
+static bool says_give_up(const detail::QueueMessage& message) {
+    InputBuffer in = message.input();
+    return in.remaining() == sizeof give_up && decode<std::uint64_t>(in) == give_up;
+}
+
 bool ManagerServer::has_given_up(const Client& client) {
     if (client.next_call) return false;
     auto next = std::make_unique<detail::QueueMessage>();
     if (!client.calls.get(*next, std::chrono::nanoseconds(0), client.peer)) return false;
-    if (next->input().remaining() != 0) client.next_call = std::move(next);
+    if (!says_give_up(*next)) client.next_call = std::move(next);
     return true;
 }
 
@@ -186,7 +191,7 @@ void ManagerServer::answer_all(const Client& client) {
             if (is_stopping_ || !client.calls.get(received, std::chrono::nanoseconds(0), client.peer)) return;
         }
         const detail::QueueMessage& call = earlier ? *earlier : received;
-        if (call.input().remaining() == 0) continue;  // the call that it does not want was answered before
+        if (says_give_up(call)) continue;  // what it does not want was answered before
         try {
             detail::QueueWriter out;
             answer(call.input(), out);
