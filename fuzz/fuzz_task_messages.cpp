@@ -103,7 +103,8 @@ void run(Bytes bytes) {
             worker.take(*record);
         } catch (const CodecError&) {  // the worker leaves
             return;
-        } catch (const BootstrapError&) {}  // the call fails
+        } catch (const BootstrapError&) {      // the call fails
+        } catch (const std::system_error&) {}  // as it does with a module that is not there
     }
 }
 
