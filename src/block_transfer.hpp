@@ -83,7 +83,7 @@ private:
 class BlockLedger {
 public:
     // Without a signal the child keeps what it gets until its end, and whoever starts it holds the blocks so long.
-    explicit BlockLedger(std::shared_ptr<BlockSignal> signal) noexcept : signal_(std::move(signal)) {}
+    explicit BlockLedger(std::shared_ptr<BlockSignal> signal) : signal_(std::move(signal)) {}  // a deque allocates
     ~BlockLedger() {
         if (signal_) signal_->leaving -= leaving_.size();
     }
