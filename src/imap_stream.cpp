@@ -72,7 +72,7 @@ struct ImapStream::State {
     std::uint64_t consumed = 0;        // of them, by the caller
     bool is_over = false;
 
-    std::vector<StreamPart> arrived;  // empty between calls
+    std::vector<StreamPart> arrived;  // empty between calls, unless there was no memory
     std::deque<StreamPart> parts;     // not begun; in order of the input: a heap, the first item's at the front
     StreamPart part;                  // the one at hand...
     InputBuffer rest;                 // ... its results that are not decoded...
@@ -128,10 +128,17 @@ void ImapStream::State::end_input(std::exception_ptr thrown) {
 
 // False at the deadline.
 bool ImapStream::State::collect(os::Deadline deadline) {
-    if (!engine->take_arrived(*call, arrived, deadline)) return false;
-    for (StreamPart& next : arrived) {
-        parts.push_back(std::move(next));
-        if (order == Order::of_input) std::push_heap(parts.begin(), parts.end(), is_later);
+    // What there was no memory for the last time comes first.
+    if (arrived.empty() && !engine->take_arrived(*call, arrived, deadline)) return false;
+    std::size_t kept = 0;
+    try {
+        for (; kept < arrived.size(); ++kept) {
+            parts.push_back(std::move(arrived[kept]));  // if it throws, nothing was moved
+            if (order == Order::of_input) std::push_heap(parts.begin(), parts.end(), is_later);
+        }
+    } catch (...) {
+        arrived.erase(arrived.begin(), arrived.begin() + static_cast<std::ptrdiff_t>(kept));
+        throw;
     }
     arrived.clear();
     return true;
@@ -156,7 +163,11 @@ bool ImapStream::State::begin_part() {
     }
     left = part.results.count;
     rest = InputBuffer(part.results.view());
-    if (part.error) error = part.error();
+    if (part.error) {
+        try {
+            error = part.error();
+        } catch (...) { error = std::current_exception(); }  // no memory for it
+    }
     return true;
 }
 
