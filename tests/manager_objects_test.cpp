@@ -346,9 +346,10 @@ TEST_F(ManagerObjects, a_call_of_an_unknown_method_or_with_too_few_bytes_is_an_e
     EXPECT_THROW(unknown.perform(), mp::CodecError);
     mp::detail::ProxyCall cut(target, mp::detail::method_id("append"));
     EXPECT_THROW(cut.perform(), mp::CodecError);
-    mp::detail::QueueWriter empty;
+    mp::detail::QueueWriter too_short;  // an empty one would say that nobody waits for an answer
+    mp::encode(too_short, std::uint8_t{0});
     mp::detail::QueueMessage answer;
-    target.exchange(empty, answer);  // not even an object
+    target.exchange(too_short, answer);  // not even an object
     mp::InputBuffer in = answer.input();
     EXPECT_EQ(mp::decode<std::uint8_t>(in), 1);
     EXPECT_EQ(list.size(), 1u);
