@@ -65,6 +65,7 @@ private:
             process_.join();
             process_.close();
         } catch (const std::exception&) {}  // at the program's end it is ended as a daemon
+        forget_ended_sessions();
     }
     State(const ManagerOptions& options, std::pair<Connection<std::uint64_t, int>, Connection<int, std::uint64_t>> ends)
         : pid_(os::current_pid()),

@@ -128,11 +128,15 @@ struct Sessions {
     std::vector<std::unique_ptr<Session>> all;
 };
 
+void drop_ended(std::vector<std::unique_ptr<Session>>& sessions) {
+    std::erase_if(sessions, [](const auto& session) { return !session->is_ours() || session->is_over(); });
+}
+
 Session& session_with(const ManagerAddress& manager) {
     std::vector<std::unique_ptr<Session>>& all = of_this_thread<Sessions>().all;
     for (const auto& session : all)
         if (session->is_for(manager) && session->is_ours()) return *session;
-    std::erase_if(all, [](const auto& session) { return !session->is_ours() || session->is_over(); });
+    drop_ended(all);
     return *all.emplace_back(std::make_unique<Session>(manager));
 }
 
@@ -162,6 +166,12 @@ void exchange_with(const ManagerAddress& manager, const OutputBuffer& call, deta
         std::erase_if(of_this_thread<Sessions>().all, [&](const auto& known) { return known.get() == &session; });
         throw;
     }
+}
+
+void forget_ended_sessions() noexcept {
+    try {
+        drop_ended(of_this_thread<Sessions>().all);
+    } catch (const std::exception&) {}  // the next session tries again
 }
 
 std::shared_ptr<const detail::ProxyTarget> make_target(detail::ObjectRef object) {

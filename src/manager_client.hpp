@@ -13,6 +13,10 @@ namespace multiproc {
 // Throws ClosedError if the server is gone.
 void exchange_with(const ManagerAddress& manager, const OutputBuffer& call, detail::QueueMessage& answer);
 
+// Drops this thread's sessions with servers that have ended: there is nothing more to come from them, and what they have in
+// the memory that all share would stay until this thread calls another manager, or ends.
+void forget_ended_sessions() noexcept;
+
 // A proxy's target, by the object that stands for it in the arena.
 std::shared_ptr<const detail::ProxyTarget> make_target(detail::ObjectRef object);
 

@@ -44,4 +44,24 @@ TEST_F(PoolStubborn, CancelEndsATaskThatIgnoresSIGTERM) {
     EXPECT_EQ(pool.stats().restarts, 1u);
 }
 
+// A process that is stopped does not even see SIGTERM.
+int stop() {
+    ::raise(SIGSTOP);
+    return 1;
+}
+
+TEST_F(PoolStubborn, ItsTimeoutEndsATaskThatIsStopped) {
+    mp::Pool pool(1);
+    EXPECT_THROW(pool.with({.timeout = 50ms}).apply(stop), mp::TimeoutError);
+    EXPECT_EQ(pool.apply([](int x) { return x; }, 5), 5);
+}
+
+TEST_F(PoolStubborn, TheEndOfThePoolEndsATaskThatIsStopped) {
+    mp::Pool pool(1);
+    const mp::AsyncResult<int> stopped = pool.apply_async(stop);
+    EXPECT_FALSE(stopped.wait_for(100ms));
+    pool.terminate();
+    EXPECT_THROW(stopped.get(), mp::ClosedError);
+}
+
 }  // namespace

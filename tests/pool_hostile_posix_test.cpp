@@ -13,6 +13,7 @@
 
 #include <multiproc/multiproc.hpp>
 
+#include "arena.hpp"
 #include "channel.hpp"
 #include "support/each_start_method.hpp"
 
@@ -23,8 +24,9 @@ using mp::ControlBlock, mp::RecordHead, mp::RecordKind, mp::ResultRecord, mp::ri
 
 class PoolHostile : public mp::test::EachStartMethod {};
 
-// Fills this worker's channel, the largest piece of anonymous shared memory it has, from `from` on. Linux names those
-// mappings in /proc; elsewhere the worker dies instead, which the test accepts too.
+// Fills this worker's channel, the largest piece of anonymous shared memory it has, from `from` on. (The memory of shared
+// objects is larger. A worker made by fork has that, if its parent has: it is everybody's, and no part of the promise.)
+// Linux names those mappings in /proc; elsewhere the worker dies instead, which the test accepts too.
 void scribble(unsigned seed, std::size_t from) {
     std::ifstream maps("/proc/self/maps");
     std::uintptr_t best_begin = 0, best_end = 0;
@@ -33,7 +35,7 @@ void scribble(unsigned seed, std::size_t from) {
         std::uintptr_t begin = 0, end = 0;
         char dash = 0;
         std::istringstream(line) >> std::hex >> begin >> dash >> end;
-        if (end - begin > best_end - best_begin) best_begin = begin, best_end = end;
+        if (end - begin != mp::Arena::size && end - begin > best_end - best_begin) best_begin = begin, best_end = end;
     }
     if (best_begin == 0) std::abort();
     std::mt19937_64 random(seed);

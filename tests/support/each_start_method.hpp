@@ -4,7 +4,8 @@
 //     using PoolMap = multiproc::test::EachStartMethod;
 //     TEST_F(PoolMap, keeps_the_order_of_the_input) { ... }
 //
-// After each test it checks that nothing is left: no listed child, no process or zombie, no descriptor or HANDLE.
+// After each test it checks that nothing is left: no listed child, no process or zombie, no descriptor or HANDLE, no
+// shared memory, no shared object in any process of the program, and no temporary file.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -14,12 +15,16 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <optional>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include <multiproc/process.hpp>
 #include <multiproc/start_method.hpp>
 
 #include "leftovers.hpp"
+#include "own_temporary.hpp"
 
 namespace multiproc::test {
 
@@ -44,6 +49,8 @@ class EachStartMethod : public testing::Test {
 protected:
     void SetUp() override {
         set_start_method(method_under_test());
+        temporary_.emplace();
+        names_ = named_segments();
         // The library makes some things once per process (the runtime, the fork server, the thread that learns of
         // ends); a first process brings them to life before anything is counted.
         Process<void> first([] {});
@@ -54,6 +61,8 @@ protected:
         ASSERT_TRUE(holds_soon([pid] { return std::ranges::count(descendants(), pid) == 0; }));
         handles_ = open_handles() + kept_handles_per_sleeper() * 8;
         processes_ = descendants().size();
+        // The memory of shared objects is mapped when it is first needed; looking whether it is empty is such a need.
+        segments_ = mapped_segments() + (objects_are_mapped_ ? 0 : 1);
     }
 
     void TearDown() override {
@@ -63,6 +72,17 @@ protected:
             << descendants().size() << " processes or zombies below this one, " << processes_ << " before the test";
         EXPECT_TRUE(holds_soon([this] { return open_handles() <= handles_; }))
             << open_handles() << " open handles, " << handles_ << " before the test";
+        EXPECT_TRUE(holds_soon([this] { return shared_objects() <= objects_; }))
+            << shared_objects() << " shared objects, " << objects_ << " before the test";
+        objects_ = shared_objects();
+        objects_are_mapped_ = true;
+        EXPECT_TRUE(holds_soon([this] { return mapped_segments() <= segments_; }))
+            << mapped_segments() << " pieces of shared memory are mapped, " << segments_ << " before the test";
+        EXPECT_TRUE(holds_soon([this] { return new_names().empty(); }))
+            << "shared memory has a name: " << testing::PrintToString(new_names());
+        EXPECT_TRUE(holds_soon([this] { return temporary_->files().empty(); }))
+            << "temporary files: " << testing::PrintToString(temporary_->files());
+        temporary_.reset();
     }
 
     // A test with more than a few children at once says how many.
@@ -74,8 +94,19 @@ protected:
     }
 
 private:
+    std::vector<std::string> new_names() const {
+        std::vector<std::string> names = named_segments();
+        std::erase_if(names, [this](const std::string& name) { return std::ranges::count(names_, name) != 0; });
+        return names;
+    }
+
+    std::optional<OwnTemporary> temporary_;
     std::size_t handles_ = 0;
     std::size_t processes_ = 0;
+    std::size_t segments_ = 0;
+    std::vector<std::string> names_;
+    static inline std::size_t objects_ = 0;
+    static inline bool objects_are_mapped_ = false;
 };
 
 }  // namespace multiproc::test

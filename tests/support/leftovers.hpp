@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace multiproc::test {
@@ -19,5 +20,16 @@ std::vector<std::uint32_t> descendants();
 
 // Whether `pid` names a process that has not ended; a zombie has.
 bool is_running(std::uint32_t pid);
+
+// The pieces of shared memory that this process has mapped. Always 0 on macOS, which tells it in its own way only.
+std::size_t mapped_segments();
+
+// Shared memory that has a name in the file system as the library gives them: for one instant, and only where the system
+// has no memory without a name. Empty where such names cannot be listed.
+std::vector<std::string> named_segments();
+
+// The objects in the memory that all processes of this program share. What the dead have left is given back before, as
+// the library does it when it needs the room.
+std::size_t shared_objects();
 
 }  // namespace multiproc::test

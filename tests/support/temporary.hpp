@@ -1,12 +1,14 @@
 // Files for the time of a test.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <random>
 #include <string>
 #include <system_error>
+#include <thread>
 
 namespace multiproc::test {
 
@@ -25,8 +27,8 @@ public:
     TemporaryDirectory(const TemporaryDirectory&) = delete;
     TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
     ~TemporaryDirectory() {
-        std::error_code ignored;  // on Windows a program that is just ending may still be open
-        std::filesystem::remove_all(path_, ignored);
+        // On Windows a program that is just ending may still be open.
+        for (int i = 0; i < 500 && !is_removed(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(2));
     }
 
     const std::filesystem::path& path() const noexcept { return path_; }
@@ -37,6 +39,12 @@ public:
     }
 
 private:
+    bool is_removed() const {
+        std::error_code error;
+        std::filesystem::remove_all(path_, error);
+        return !error;
+    }
+
     std::filesystem::path path_;
 };
 

@@ -6,6 +6,7 @@
 
 #include <map>
 #include <memory>
+#include <string_view>
 
 #if defined(__APPLE__)
 #include <libproc.h>
@@ -14,6 +15,7 @@
 #else
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #endif
 
 namespace multiproc::test {
@@ -94,5 +96,29 @@ bool is_running(std::uint32_t pid) {
     const auto found = all.find(pid);
     return found != all.end() && !found->second.zombie;
 }
+
+#if defined(__APPLE__)
+std::size_t mapped_segments() { return 0; }
+std::vector<std::string> named_segments() { return {}; }
+#else
+std::size_t mapped_segments() {
+    std::ifstream maps("/proc/self/maps");
+    std::size_t count = 0;
+    for (std::string line; std::getline(maps, line);) {
+        if (line.find("/memfd:multiproc") != std::string::npos || line.find("/dev/shm/mp") != std::string::npos)
+            ++count;
+    }
+    return count;
+}
+
+std::vector<std::string> named_segments() {
+    const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir("/dev/shm"), ::closedir);
+    std::vector<std::string> names;
+    if (!directory) return names;
+    while (const dirent* item = ::readdir(directory.get()))
+        if (std::string_view(item->d_name).starts_with("mp")) names.emplace_back(item->d_name);
+    return names;
+}
+#endif
 
 }  // namespace multiproc::test

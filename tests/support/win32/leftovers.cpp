@@ -65,4 +65,20 @@ bool is_running(std::uint32_t pid) {
     return running;
 }
 
+std::size_t mapped_segments() {
+    std::size_t count = 0;
+    MEMORY_BASIC_INFORMATION region{};
+    const void* counted = nullptr;
+    for (auto* at = static_cast<const std::byte*>(nullptr); VirtualQuery(at, &region, sizeof region) != 0;
+         at = static_cast<const std::byte*>(region.BaseAddress) + region.RegionSize) {
+        // One piece is many regions when parts of it are in use. What is only read is the system's: tables, fonts.
+        if (region.Type != MEM_MAPPED || region.AllocationBase == counted) continue;
+        counted = region.AllocationBase;
+        if (region.AllocationProtect == PAGE_READWRITE) ++count;
+    }
+    return count;
+}
+
+std::vector<std::string> named_segments() { return {}; }
+
 }  // namespace multiproc::test
