@@ -238,7 +238,8 @@ private:
     os::Deadline check_timeouts();
 
     // pool_feed.cpp: who gets what
-    void feed();
+    void feed() noexcept;
+    void hand_out();
     void rebalance();
     void ask_for_workers() noexcept;
     Worker* pick_worker();

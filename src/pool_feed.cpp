@@ -26,8 +26,15 @@ constexpr std::uint64_t timed_messages = 16;
 
 }  // namespace
 
-// Hands out what is waiting, and evens out what was handed out ahead.
-void PoolEngine::feed() {
+// Hands out what is waiting, and evens out what was handed out ahead. As for `pump`: what goes wrong here is not the fault
+// of who has submitted a task, which is in the queue.
+void PoolEngine::feed() noexcept {
+    try {
+        hand_out();
+    } catch (const std::exception& error) { break_pool(std::string("this process has run into ") + error.what()); }
+}
+
+void PoolEngine::hand_out() {
     while (!pending_.empty()) {
         if (skip_finished(pending_.front())) {
             pending_.pop_front();
@@ -173,6 +180,17 @@ bool PoolEngine::dispatch(Worker& worker, Batch& batch) {
     message.id = next_id_;
     message.count = count;
     message.flags = flags_of(batch, count);
+    // Its place is made first, as what was sent must be noted.
+    struct Place {
+        explicit Place(std::deque<Dispatch>& all) : in_flight(all) { all.emplace_back(); }
+        Place(const Place&) = delete;
+        Place& operator=(const Place&) = delete;
+        ~Place() {
+            if (!is_taken) in_flight.pop_back();
+        }
+        std::deque<Dispatch>& in_flight;
+        bool is_taken = false;
+    } place(worker.in_flight);
     std::optional<std::uint64_t> position;
     try {
         position = worker.child->send(message);
@@ -182,7 +200,8 @@ bool PoolEngine::dispatch(Worker& worker, Batch& batch) {
     }
     if (!position) return false;
 
-    Dispatch sent;
+    place.is_taken = true;
+    Dispatch& sent = worker.in_flight.back();
     sent.id = next_id_++;
     sent.position = *position;
     sent.end = worker.child->tasks().bottom();
@@ -191,7 +210,6 @@ bool PoolEngine::dispatch(Worker& worker, Batch& batch) {
     worker.ahead += sent.expected;
     sent.batch = batch.take(count, end);
     sent.attempts = sent.batch.attempts;  // still so if this worker dies before it comes to them
-    worker.in_flight.push_back(std::move(sent));
     if (internal) return true;
     ++worker.tally.messages;
     worker.tally.bytes_sent += message.items.size();

@@ -77,17 +77,22 @@ void PoolEngine::note_choices(CallState& call) noexcept {
     }
 }
 
-// Where the next single task goes: the block that waits last, if it is of the same kind and has room, or a new one.
+// Where the next single task goes: the block whose end waits last, if it is of the same kind and has room, or a new one.
+// There is memory for its call and attachments then, so that it is put there as a whole or, if this throws, not at all.
 ItemBlock& PoolEngine::block_for_single(const KnownTask& task, ItemShape shape, std::span<const std::byte> fields,
                                         std::size_t item_size, std::size_t attachments, bool alone) {
     if (!alone && !pending_.empty()) {
-        ItemBlock& last = *pending_.back().block;
-        if (last.takes_more && last.task == task.ref && last.capacity - last.size >= item_size &&
+        const Batch& batch = pending_.back();
+        ItemBlock& last = *batch.block;
+        // What came back from a worker may be the midst of its block.
+        const bool is_end = batch.first + batch.count == last.singles.size();
+        if (is_end && last.takes_more && last.task == task.ref && last.capacity - last.size >= item_size &&
             last.singles.size() < most_singles_in_block &&
             last.attachments.size() + attachments <= std::max(attachments, ItemBlock::most_attachments) &&
             last.prefix == fields.size() &&
             (fields.empty() || std::memcmp(last.bytes.get(), fields.data(), fields.size()) == 0)) {
             if (last.singles.size() == 1) last.singles.reserve(most_singles_in_block);
+            last.attachments.reserve(last.attachments.size() + attachments);
             return last;
         }
     }
@@ -100,6 +105,8 @@ ItemBlock& PoolEngine::block_for_single(const KnownTask& task, ItemShape shape, 
     block->result_size = shape.result_size;
     if (!fields.empty()) std::memcpy(block->bytes.get(), fields.data(), fields.size());
     block->prefix = block->size = fields.size();
+    block->singles.reserve(1);
+    block->attachments.reserve(attachments);
     Batch batch;
     batch.offset = block->prefix;
     batch.block = std::move(block);

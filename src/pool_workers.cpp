@@ -197,23 +197,26 @@ void PoolEngine::bury(Worker& worker) {
     if (!is_ready && !worker.is_stopping && !worker.is_condemned) note_failed_start(worker);
 }
 
-// The item that a dead worker was running has that death as its result.
+// The item that a dead worker was running has that death as its result. What a worker that sent nonsense says about its
+// progress is nothing to go by: it may have run whatever it has begun, and none of that is run again.
 void PoolEngine::fail_running(Worker& worker) {
-    if (worker.in_flight.empty()) return;
-    const Dispatch& running = worker.in_flight.front();
-    if (running.batch.block->call_of(running.batch.first + running.received).is_internal()) return;
-    // What a worker that sent nonsense says about its progress is nothing to go by: none of the chunk is run again.
-    if (!worker.is_broken && !worker.child->tasks().is_begun(running.position)) return;
-    const std::uint32_t failed = worker.is_broken ? running.batch.count - running.received : 1;
-    note_failed(worker, running, failed);
-    const ErrorMaker died =
-        worker.verdict
-            ? worker.verdict
-            : maker_of(WorkerDied(worker.child->status(), worker.child->pid(), running.batch.block->task->name));
-    for (std::uint32_t i = 0; i < failed; ++i) {
-        const std::uint64_t index = running.batch.first + running.received;
-        running.batch.block->call_of(index).add_error(index, died);
-        finish_items(worker, 1);
+    for (bool is_first = true; !worker.in_flight.empty(); is_first = false) {
+        const Dispatch& running = worker.in_flight.front();
+        if (is_internal(running)) return;
+        const bool is_doubtful = worker.is_broken && is_first;
+        if (!is_doubtful && !worker.child->tasks().is_begun(running.position)) return;
+        const std::uint32_t failed = worker.is_broken ? running.batch.count - running.received : 1;
+        note_failed(worker, running, failed);
+        const ErrorMaker died =
+            worker.verdict
+                ? worker.verdict
+                : maker_of(WorkerDied(worker.child->status(), worker.child->pid(), running.batch.block->task->name));
+        for (std::uint32_t i = 0; i < failed; ++i) {
+            const std::uint64_t index = running.batch.first + running.received;
+            running.batch.block->call_of(index).add_error(index, died);
+            finish_items(worker, 1);
+        }
+        if (!worker.is_broken) return;
     }
 }
 

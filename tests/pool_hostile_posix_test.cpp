@@ -16,6 +16,7 @@
 #include "arena.hpp"
 #include "channel.hpp"
 #include "support/each_start_method.hpp"
+#include "support/gate.hpp"
 
 namespace {
 
@@ -134,6 +135,32 @@ TEST_F(PoolHostile, ForgedResultsOfAProcessCostAnErrorOnly) {
     mp::Process process(echo, 7);
     process.start();
     EXPECT_EQ(process.result(), 7);
+}
+
+// Spoils the results that wait in this worker's ring.
+int spoil_results(mp::Queue<int> runs, int number) {
+    runs.put(number);
+    ControlBlock* const control = own_channel();
+    if (control == nullptr) std::abort();
+    std::memset(reinterpret_cast<std::byte*>(control) + control->results_offset, 0x5a, control->results_capacity);
+    return number;
+}
+
+TEST_F(PoolHostile, WhatAWorkerHasRunThatSendsNonsenseIsNotRunAgain) {
+    mp::Pool pool(1);
+    const mp::test::Gate gate;
+    const mp::Queue<int> runs;
+    const mp::AsyncResult<int> first = pool.apply_async(mp::test::pass_gate, gate.path(), 1);
+    const mp::AsyncResult<int> second = pool.apply_async(spoil_results, runs, 2);
+    gate.open();
+    EXPECT_EQ(runs.get(), 2);
+    for (const auto& result : {first, second}) {
+        try {
+            (void)result.get();  // there are moments at which it does not matter
+        } catch (const mp::WorkerDied&) {}
+    }
+    EXPECT_EQ(pool.apply(echo, 3), 3);
+    EXPECT_EQ(runs.try_get(), std::nullopt);
 }
 
 // Whether the arguments lie in shared memory that this worker cannot write to. (Where a system has no /proc: true.)

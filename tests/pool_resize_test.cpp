@@ -1,7 +1,13 @@
 // Workers come and go: by resize, and on demand.
 #include <algorithm>
+#include <array>
 #include <chrono>
+#include <cstdint>
+#include <map>
 #include <set>
+#include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -38,6 +44,59 @@ TEST_F(PoolResize, AGrownPoolHasMoreWorkers) {
     for (int i = 0; i < 4; ++i) results.push_back(pool.apply_async(mp::test::pass_gate, gate.path(), i));
     gate.open();
     for (int i = 0; i < 4; ++i) EXPECT_EQ(results[static_cast<std::size_t>(i)].get(), i);
+}
+
+using Begun = std::pair<int, std::uint32_t>;  // a task, and the process that it runs in
+
+int say_and_pass_gate(mp::Queue<Begun> begun, const std::string& path, int number) {
+    begun.put({number, mp::current_process().pid});
+    std::this_thread::sleep_for(3ms);  // long enough that no worker gets two of them at once
+    return mp::test::Gate::await(path) ? number : -1;
+}
+
+// Single tasks that wait together travel as one message and may be shared out. What comes back of it is its midst, and is
+// not where a new task can follow.
+TEST_F(PoolResize, WhatIsSubmittedBehindATaskThatALeavingWorkerGaveBackIsRunOnce) {
+    mp::Pool pool(2);
+    const mp::Queue<Begun> begun;
+    std::array<mp::test::Gate, 8> gates;
+    std::vector<mp::AsyncResult<int>> results;
+    std::map<int, std::uint32_t> where;
+    std::vector<int> order;
+    const auto submit = [&](int number) {
+        results.push_back(
+            pool.apply_async(say_and_pass_gate, begun, gates[static_cast<std::size_t>(number)].path(), number));
+    };
+    const auto await_begin = [&] {
+        const Begun next = begun.get(true, 60s);
+        where[next.first] = next.second;
+        order.push_back(next.first);
+        return next.first;
+    };
+    const auto finish = [&](int number) {
+        gates[static_cast<std::size_t>(number)].open();
+        EXPECT_EQ(results[static_cast<std::size_t>(number)].get(), number);
+    };
+    submit(0);
+    submit(1);
+    await_begin();
+    await_begin();
+    const int leaving = where[0] == pool.worker_pids().front() ? 0 : 1;
+    for (int i = 2; i < 7; ++i) submit(i);  // one more for each worker, and three that wait together
+    finish(1 - leaving);                    // whose worker takes the first of the three ahead
+    const int second = await_begin();
+    finish(leaving);  // and this one the next
+    await_begin();
+    finish(second);  // and that one the last
+    await_begin();
+    pool.resize(1);
+    submit(7);
+    for (const auto& gate : gates) gate.open();
+    for (int i = 0; i < 8; ++i) EXPECT_EQ(results[static_cast<std::size_t>(i)].get_for(60s), i);
+    while (order.size() < 8) await_begin();
+    std::ranges::sort(order);
+    EXPECT_EQ(order, (std::vector<int>{0, 1, 2, 3, 4, 5, 6, 7}));
+    EXPECT_TRUE(begun.empty());
 }
 
 TEST_F(PoolResize, AShrunkPoolLosesWorkersAndNoTask) {

@@ -47,6 +47,7 @@ void Killer::run() {
     const auto begin = Clock::now();
     while (is_under_fire()) {
         if (plan_.parent_dies_after.count() != 0 && Clock::now() - begin >= plan_.parent_dies_after) {
+            ledger().is_scarce.store(1);  // of whatever the first process keeps for the others
             family_.strike(family_.pid(), port::Strike::kill);
             ++kills_[static_cast<std::size_t>(Victim::parent)];
             return;

@@ -20,11 +20,13 @@ bool is_explained(const std::exception& error) noexcept {
     const bool is_scarce = ledger().is_scarce.load() != 0;
     if (const auto* death = dynamic_cast<const mp::WorkerDied*>(&error))
         return is_scarce || ledger().was_killed(death->pid());
-    if (is_one_of<mp::ClosedError>(error)) return ledger().was_manager_killed();
+    if (is_one_of<mp::ClosedError>(error)) return is_scarce || ledger().was_manager_killed();
     // A child may die before it is one, or with the server that is to fork it; and three such make a broken pool.
     if (is_one_of<mp::StartError, mp::BootstrapError, mp::BrokenPool>(error)) return is_scarce || ledger().kills() != 0;
     if (is_one_of<mp::EndOfFile>(error)) return is_scarce || ledger().kills() != 0;
-    return is_scarce && is_one_of<std::bad_alloc, std::system_error, mp::CodecError>(error);
+    // Without memory an error may arrive as the text that it is.
+    const bool is_remote = dynamic_cast<const mp::RemoteError*>(&error) != nullptr;
+    return is_scarce && (is_remote || is_one_of<std::bad_alloc, std::system_error, mp::CodecError>(error));
 }
 
 }  // namespace
