@@ -2,6 +2,7 @@
 
 #include <multiproc/detail/shared_object.hpp>
 
+#include "die_here.hpp"
 #include "runtime.hpp"
 
 namespace multiproc::detail {
@@ -42,6 +43,7 @@ void sweep_ring(Arena& arena, Arena::Ref ref, std::uint32_t process) noexcept {
         arena.exists(before) &&
         reinterpret_cast<QueueRing*>(arena.payload(before))->next.load(std::memory_order_seq_cst) == ref.pack();
     if (ring.linker.load(std::memory_order_seq_cst) != process + 1) return;
+    die_here(DeathPoint::unlinked_ring_found);
     if (!is_linked) arena.release_owned(ref);  // the sweep itself holds it for the dead process still
     ring.linker.store(0, std::memory_order_seq_cst);
 }
@@ -59,8 +61,11 @@ void clear_queue(Arena& arena, std::byte* payload) noexcept {
         if (const std::uint64_t previous = ring.previous.load(std::memory_order_acquire); previous != 0)
             arena.release_owned(Arena::Ref::unpack(previous));
         queue.leaving.store(name, std::memory_order_release);
+        die_here(DeathPoint::queue_ring_leaving);
         queue.first.store(ring.next.load(std::memory_order_acquire), std::memory_order_release);
+        die_here(DeathPoint::queue_ring_unnamed);
         arena.release_owned(ref);
+        die_here(DeathPoint::queue_ring_released);
     }
 }
 

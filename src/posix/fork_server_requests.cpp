@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "context.hpp"
+#include "die_here.hpp"
 #include "fork_server_process.hpp"
 #include "launching.hpp"
 #include "leash.hpp"
@@ -68,8 +69,10 @@ std::optional<NewChild> Server::handle_requests(const std::shared_ptr<Client>& c
         }
         if (header.kind == RequestKind::preload) {
             run_preload(request);
+            die_here(DeathPoint::server_preloaded);
             continue;
         }
+        die_here(DeathPoint::server_got_request);
         child = header.kind == RequestKind::spare ? fork_ahead_for(client, std::move(request))
                                                   : fork_for(client, std::move(request));
     }
@@ -112,6 +115,7 @@ pid_t Server::fork_child(const std::shared_ptr<Client>& client, std::optional<st
         reply.error = errno;
         return -1;
     }
+    die_here(DeathPoint::server_forked);
     reply.pid = pid;
     children_[pid] = client;
     ++client->children;
@@ -159,6 +163,7 @@ std::optional<NewChild> Server::fork_for(const std::shared_ptr<Client>& client, 
     std::vector<int> attached;
     if (end) attached.push_back(fd_of(end));
     if (send_all(fd_of(client->requests), &reply, sizeof reply, attached) != 0) client->gone = true;
+    die_here(DeathPoint::server_replied);
     return std::nullopt;
 }
 
@@ -196,6 +201,7 @@ std::optional<NewChild> Server::fork_ahead_for(const std::shared_ptr<Client>& cl
     }
     if (reply.pid == 0) attached.clear();
     if (send_all(fd_of(client->requests), &reply, sizeof reply, attached) != 0) client->gone = true;
+    die_here(DeathPoint::server_replied);
     return std::nullopt;
 }
 

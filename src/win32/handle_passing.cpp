@@ -11,6 +11,7 @@
 #include <new>
 #include <system_error>
 
+#include "die_here.hpp"
 #include "win32/api.hpp"
 #include "win32/parent.hpp"
 
@@ -91,10 +92,12 @@ public:
                                 DUPLICATE_SAME_ACCESS) == 0) {
                 throw_last_error("cannot send a handle");  // those before it are dropped by the next token
             }
+            die_here(DeathPoint::handle_pushed);
             Entry& entry = out_->entries[sent_ % capacity];
             entry.handle = static_cast<std::uint64_t>(raw(pushed));
             entry.check = check_of(secret_, sent_, entry.handle);
             out_->sent.store(++sent_, std::memory_order_release);
+            die_here(DeathPoint::handles_sent);
         }
         return token;
     }
@@ -117,6 +120,7 @@ private:
         const Entry entry = in_->entries[received_ % capacity];  // one private copy: the peer can still write there
         const bool is_genuine = entry.check == check_of(peer_secret_, received_, entry.handle);
         in_->received.store(++received_, std::memory_order_release);
+        die_here(DeathPoint::handles_received);
         return is_genuine ? Handle(static_cast<RawHandle>(entry.handle)) : Handle();
     }
 
