@@ -35,10 +35,10 @@ public:
         return watch.seconds() / awake_calls;
     }
     /// The server sleeps before each.
-    double asleep() const {
+    double asleep(Place place) const {
         dict_.set(0, 0);
         const std::vector<pid_t> threads = threads_of(manager_.pid());
-        const Pinned pinned(Place::elsewhere, threads);
+        const Pinned pinned(place, threads);
         int number = 0;
         return median_of(asleep_trips, [&] {
             wait_until_asleep(threads, rest_before_trip);
@@ -66,7 +66,7 @@ private:
 
 class AgainstFutex : public Pair {
 public:
-    double ours() override { return calls_.asleep(); }
+    double ours() override { return calls_.asleep(Place::elsewhere); }
     double peer() override { return sleeping_round_trip(Place::elsewhere); }
 
 private:
@@ -79,7 +79,7 @@ public:
         : is_awake_(is_awake),
           command_{settings.python, (settings.peers / "manager_dict.py").string(), std::to_string(python_calls),
                    is_awake ? "0" : std::to_string(rest_before_trip)} {}
-    double ours() override { return is_awake_ ? calls_.awake() : calls_.asleep(); }
+    double ours() override { return is_awake_ ? calls_.awake() : calls_.asleep(Place::here); }
     double peer() override { return run_peer(command_); }
 
 private:
@@ -91,7 +91,7 @@ private:
 Row python_row(const Settings& settings, bool is_awake, double target) {
     return {.name = is_awake ? "manager/python_awake" : "manager/python_asleep",
             .what = is_awake ? "set or get of a Manager's dict, one after the other"
-                             : "set or get of a Manager's dict, its server asleep",
+                             : "set or get of a Manager's dict, its server asleep on the caller's processor",
             .peer = "Python's Manager().dict()",
             .show = Row::Show::rate,
             .bound = Row::Bound::at_least,

@@ -60,4 +60,4 @@ configure_package_config_file(
 # Before 1.0 a minor version may break.
 write_basic_package_version_file("${PROJECT_BINARY_DIR}/multiprocConfigVersion.cmake" COMPATIBILITY SameMinorVersion)
 install(FILES "${PROJECT_BINARY_DIR}/multiprocConfig.cmake" "${PROJECT_BINARY_DIR}/multiprocConfigVersion.cmake"
-              cmake/MultiprocDependencies.cmake DESTINATION "${package_dir}")
+              cmake/MultiprocDependencies.cmake cmake/MultiprocFindSeccomp.cmake DESTINATION "${package_dir}")

@@ -9,12 +9,11 @@
 //         pool.join()
 //         sys.exit(130)
 //
-// Workers of a multiproc::Pool ignore Ctrl+C by themselves: the program decides what it means.
+// Workers of a multiproc::Pool ignore Ctrl+C by themselves: the program decides what it means. With an InterruptScope the
+// wait for the results throws; on the way out the pool ends with what it was at.
 //
 // interrupt [SECONDS]: how long each of the hundred tasks takes, 1 unless told otherwise.
-#include <atomic>
 #include <chrono>
-#include <csignal>
 #include <iostream>
 #include <numeric>
 #include <ranges>
@@ -31,10 +30,6 @@ namespace mp = multiproc;
 using Seconds = std::chrono::duration<double>;
 constexpr int exit_interrupted = 128 + 2;  // as a shell reports a program that SIGINT ended
 
-// POSIX runs the handler on top of any thread, Windows in a thread of its own: a lock-free atomic is right for both.
-std::atomic<bool> is_interrupted{false};
-extern "C" void on_interrupt(int /*signal*/) { is_interrupted = true; }
-
 int task(Seconds work, int id) {
     std::this_thread::sleep_for(work);
     return id;
@@ -45,19 +40,16 @@ int task(Seconds work, int id) {
 int main(int argc, char** argv) {
     mp::freeze_support();
     const Seconds work(argc > 1 ? std::stod(argv[1]) : 1.0);
-    std::signal(SIGINT, on_interrupt);
-
-    mp::Pool pool;
-    pool.start();
-    const auto result = pool.map_async(mp::partial(task, work), std::views::iota(0, 100));
-    std::cout << "working; Ctrl+C ends it" << std::endl;
-    while (!is_interrupted && !result.wait_for(std::chrono::milliseconds(50))) {}
-    if (is_interrupted) {
-        pool.terminate();  // whatever the workers are doing
-        pool.join();
+    const mp::InterruptScope interruptible;
+    try {
+        mp::Pool pool;
+        pool.start();
+        const auto result = pool.map_async(mp::partial(task, work), std::views::iota(0, 100));
+        std::cout << "working; Ctrl+C ends it" << std::endl;
+        const std::vector<int> ids = result.get();
+        std::cout << "sum " << std::accumulate(ids.begin(), ids.end(), 0) << '\n';
+    } catch (const mp::Interrupted&) {
         std::cout << "interrupted\n";
         return exit_interrupted;
     }
-    const std::vector<int> ids = result.get();
-    std::cout << "sum " << std::accumulate(ids.begin(), ids.end(), 0) << '\n';
 }

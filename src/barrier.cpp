@@ -9,6 +9,7 @@
 
 #include "deadline.hpp"
 #include "die_here.hpp"
+#include "interrupt.hpp"
 #include "runtime.hpp"
 #include "wait_set.hpp"
 
@@ -137,9 +138,10 @@ void await(BarrierState& barrier, std::uint32_t number, os::Deadline deadline) {
         if (seen.phase == Round::broken) throw_broken("it was aborted, or another one's time was over");
         if (barrier.replace_actor(seen)) continue;
         // Once all have come, nobody's time is over.
-        if (seen.phase == Round::filling && deadline <= os::Clock::now()) {
-            if (barrier.break_round(seen)) throw_broken("the time to wait was over");
-            continue;
+        if (seen.phase == Round::filling && is_over(deadline)) {
+            if (!barrier.break_round(seen)) continue;
+            throw_if_interrupted();
+            throw_broken("the time to wait was over");
         }
         barrier.waiters.wait(seen.phase == Round::filling ? deadline : os::never,
                              [&] { return barrier.word.load(std::memory_order_seq_cst) == seen.pack(); });
@@ -168,7 +170,10 @@ std::uint32_t Barrier::wait_with(const std::function<void()>* action, std::optio
         if (seen.phase == Round::broken) throw_broken("it was aborted, or somebody's time was over; reset() it");
         if (seen.is_full()) {  // this thread belongs to the next one
             if (barrier.replace_actor(seen)) continue;
-            if (deadline <= os::Clock::now()) throw_broken("the time to wait was over before its last round was");
+            if (is_over(deadline)) {
+                throw_if_interrupted();
+                throw_broken("the time to wait was over before its last round was");
+            }
             barrier.waiters.wait(deadline, [&] { return barrier.word.load(std::memory_order_seq_cst) == seen.pack(); });
             continue;
         }

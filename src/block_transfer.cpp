@@ -95,7 +95,7 @@ bool BlockLedger::send_detached(TaskRingParent& ring) {
             signal_->raise_quietly();  // there is room when a result has come
             return has_sent;
         }
-        leaving_.push_back({entry->first, known, 0, 0});
+        leaving_.push_back({entry->first, known, 0, 0, false});
         reinterpret_cast<BlockRecord*>(place)->number = static_cast<std::uint64_t>(entry->first);
         last_position_ = leaving_.back().position = ring.push(RecordKind::detach, sizeof(BlockRecord));
         leaving_.back().end = ring.bottom();
@@ -147,7 +147,7 @@ bool BlockLedger::accept(const ResultRingParent::Record& record, TaskRingParent&
     if (record.head.size < sizeof(BlockRecord)) throw CodecError("multiproc: a worker sent a broken record");
     const auto id = static_cast<BlockId>(reinterpret_cast<const BlockRecord*>(record.place)->number);
     if (record.head.kind == RecordKind::refuse) {
-        known_.erase(id);  // the next call that needs it tries again
+        if (!forget_refused(id)) throw CodecError("multiproc: a worker refused something that it was not sent");
         return true;
     }
     if (leaving_.empty() || leaving_.front().id != id)
@@ -155,6 +155,17 @@ bool BlockLedger::accept(const ResultRingParent::Record& record, TaskRingParent&
     ring.release(leaving_.front().end);  // it has come as far as this
     leaving_.pop_front();
     --signal_->leaving;
+    return true;
+}
+
+// The next call that needs the block tries again. Once for each time that it was sent, so that a ring full of refusals has
+// an end.
+bool BlockLedger::forget_refused(BlockId id) noexcept {
+    if (known_.erase(id) != 0) return true;
+    const auto found = std::ranges::find_if(
+        leaving_, [id](const Leaving& leaving) { return leaving.id == id && !leaving.is_refused; });
+    if (found == leaving_.end()) return false;
+    found->is_refused = true;
     return true;
 }
 
@@ -167,6 +178,9 @@ void BlockLedger::receive(const ResultRingParent::Record& given, os::HandleLink&
     record.token = place->token;
     record.count = place->count;
     record.handles = place->handles;
+    // A result refers to no more than that, however many records say so.
+    if (record.count == 0 || record.count > most_attachments - std::min(arrived_.size(), most_attachments))
+        throw broken();
     if (record.count > AttachRecord::most_blocks || record.handles > record.count ||
         AttachRecord::size(record.count) > given.head.size)
         throw broken();

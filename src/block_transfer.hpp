@@ -128,10 +128,12 @@ private:
         std::shared_ptr<Known> block;
         std::uint64_t position;  // of the record that says so...
         std::uint64_t end;       // ... and behind it
+        bool is_refused = false;
     };
     bool send_some(std::span<const detail::BlockRef> blocks, TaskRingParent& ring, os::HandleLink& link);
     void send_discard(TaskRingParent& ring) noexcept;
     void receive(const ResultRingParent::Record& record, os::HandleLink& link);
+    bool forget_refused(BlockId id) noexcept;
 
     std::shared_ptr<BlockSignal> signal_;
     std::unordered_map<BlockId, std::shared_ptr<Known>> known_;

@@ -1,5 +1,7 @@
 #include "channel.hpp"
 
+#include <bit>
+
 #include <multiproc/codec.hpp>
 #include <multiproc/errors.hpp>
 
@@ -10,11 +12,29 @@ namespace multiproc {
 namespace {
 
 // Changes whenever the layout of anything that two processes share changes.
-constexpr std::uint64_t channel_magic = 0x6d70726f63000004;
+constexpr std::uint64_t channel_magic = 0x6d70726f63000006;
+// A record and the cells behind it have room.
+constexpr std::uint64_t smallest_ring = 4 * ring_cell;
 // Asked once: it means reading several files.
 struct Processors {
     bool has_many = os::cpu_count() > 1;
 };
+
+// Whether all that it names lies in the segment, behind the control block. So much is found out of what a handle is that
+// another program gave this one by mistake.
+bool is_channel(const ControlBlock& control) noexcept {
+    const auto holds = [&](std::uint64_t offset, std::uint64_t size) {
+        return offset >= sizeof(ControlBlock) && offset <= control.size && size <= control.size - offset;
+    };
+    const auto holds_ring = [&](std::uint64_t offset, std::uint64_t capacity) {
+        return holds(offset, capacity) && offset % ring_cell == 0 && std::has_single_bit(capacity) &&
+               capacity >= smallest_ring;
+    };
+    return control.magic == channel_magic && holds(control.info_offset, control.info_size) &&
+           holds_ring(control.tasks_offset, control.tasks_capacity) &&
+           holds_ring(control.results_offset, control.results_capacity) &&
+           (control.role == Role::process || control.role == Role::pool_worker);
+}
 
 }  // namespace
 
@@ -49,8 +69,7 @@ Channel Channel::adopt(os::Handle handle) {
     // The size stands in the control block, so that is mapped alone first.
     os::Segment head = os::Segment::adopt(os::duplicate(handle.raw()), sizeof(ControlBlock));
     const auto& control = *reinterpret_cast<const ControlBlock*>(head.data());
-    if (control.magic != channel_magic)
-        throw BootstrapError("multiproc: parent and child use different versions of the library");
+    if (!is_channel(control)) throw BootstrapError("multiproc: parent and child use different versions of the library");
     Channel channel;
     channel.segment_ = os::Segment::adopt(std::move(handle), static_cast<std::size_t>(control.size));
     channel.child_slot_ = channel.control().child_slot;

@@ -66,6 +66,7 @@ struct StartInfo {
     std::uint32_t threads = 0;           // share of the processors; 0: all
     std::uint32_t thread_variables = 0;  // see given_thread_variables
     std::uint64_t memory_limit = 0;      // bytes; 0: none
+    bool is_confined = false;            // it works in a sandbox
 };
 
 struct ChannelSizes {

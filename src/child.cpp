@@ -1,5 +1,6 @@
 #include "child.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <system_error>
 #include <utility>
@@ -11,6 +12,7 @@
 #include "process_info.hpp"
 #include "reentry.hpp"
 #include "runtime.hpp"
+#include "sandbox.hpp"
 #include "shared_object.hpp"
 #include "worker_limits.hpp"
 
@@ -26,6 +28,7 @@ StartInfo start_info(const ChildOptions& options) {
     info.threads = options.threads;
     info.thread_variables = given_thread_variables();
     info.memory_limit = options.memory_limit;
+    info.is_confined = options.is_confined;
     if (!has_foreign_executable()) info.executable_build = os::main_module().build_id;
     return info;
 }
@@ -65,6 +68,7 @@ Child::Child(ChildOptions options, const CallMessage* first)
 
 void Child::start(ChildOptions options, const CallMessage* first) {
     Runtime& runtime = Runtime::get();
+    runtime.require_company();
     PendingEntry entry(runtime);
 
     exit_->channel = Channel::create(options.role, options.sizes, start_info(options));
@@ -80,15 +84,20 @@ void Child::start(ChildOptions options, const CallMessage* first) {
     results_ = channel.result_parent();
     exit_->on_exit = std::move(options.on_exit);
 
-    auto [link, child_end] = os::HandleLink::create();
+    is_confined_ = options.is_confined;
+    auto [link, child_end] =
+        os::HandleLink::create(is_confined_ ? os::HandleLink::Peer::confined : os::HandleLink::Peer::trusted);
     link_ = std::move(link);
 
     os::Launch launch;
     launch.method = options.method == StartMethod::automatic ? get_start_method() : options.method;
+    if (is_confined_) require_sandbox(launch.method);
     launch.executable = child_executable();
-    // The order that run_child expects. A Process has no doorbell; its place is filled with the channel.
+    // The order that run_child expects. A Process has no doorbell, and a confined child nothing that it shares with others
+    // but the parking lot; these places are filled with the channel.
     launch.handles = {channel.handle(), child_end.raw()};
-    const std::vector<os::RawHandle> shared = runtime.handles();
+    std::vector<os::RawHandle> shared = runtime.handles();
+    if (is_confined_) std::fill_n(shared.begin(), Runtime::handles_of_its_own, channel.handle());
     launch.handles.push_back(shared.front());
     launch.handles.push_back(options.doorbell != os::no_handle ? options.doorbell : channel.handle());
     launch.handles.insert(launch.handles.end(), shared.begin() + 1, shared.end());
@@ -213,6 +222,13 @@ bool Child::send_task(const TaskRef& task) {
     return true;
 }
 
+bool Child::accept_block(const ResultRingParent::Record& record) {
+    // It has none, and cannot make any that others know: so it names what it has no business with.
+    if (is_confined_ && record.head.kind != RecordKind::result)
+        throw CodecError("multiproc: a sandboxed worker sent shared memory");
+    return blocks_.accept(record, tasks_, *link_);
+}
+
 bool Child::take_back(std::uint64_t position) noexcept {
     if (!tasks_.take_back(position)) return false;
     blocks_.take_back(position, tasks_);
@@ -239,9 +255,11 @@ bool Child::send_stop() {
 Child::Running Child::running() const noexcept {
     const ControlBlock& control = exit_->channel.control();
     const std::uint64_t id = control.running.load(std::memory_order_acquire);
-    const auto since = static_cast<std::int64_t>(control.running_since.load(std::memory_order_relaxed));
-    return {id,
-            os::Clock::time_point(std::chrono::duration_cast<os::Clock::duration>(std::chrono::nanoseconds(since)))};
+    // A time that has been, whatever the child wrote: it is subtracted from others.
+    const auto said = static_cast<std::int64_t>(control.running_since.load(std::memory_order_relaxed));
+    const auto now = std::chrono::nanoseconds(os::Clock::now().time_since_epoch()).count();
+    const std::chrono::nanoseconds since(std::clamp<std::int64_t>(said, 0, now));
+    return {id, os::Clock::time_point(std::chrono::duration_cast<os::Clock::duration>(since))};
 }
 
 void Child::wake() noexcept { exit_->channel.wake_child(Runtime::get().lot()); }

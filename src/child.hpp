@@ -36,7 +36,8 @@ struct ChildOptions {
     std::uint32_t service_slot = 0;
     std::uint32_t threads = 0;  // see StartInfo
     std::uint64_t memory_limit = 0;
-    std::string preload;  // what the fork server is to run first; see preload.hpp
+    bool is_confined = false;  // it is to work in a sandbox: it gets nothing that leads to others
+    std::string preload;       // what the fork server is to run first; see preload.hpp
     // Raised when the child need not keep a block any more; without one it keeps them until its end.
     std::shared_ptr<BlockSignal> block_signal;
     // Called once, from a thread of the library, when the child has ended and its status is known.
@@ -100,7 +101,8 @@ public:
     // only a broken child sends.
     // Whether results referred to objects since the last call.
     bool take_borrowed() noexcept { return blocks_.take_borrowed(); }
-    bool accept_block(const ResultRingParent::Record& record) { return blocks_.accept(record, tasks_, *link_); }
+    // Takes in a record about shared memory, if it is one. Throws for what only a broken child sends.
+    bool accept_block(const ResultRingParent::Record& record);
     // See BlockLedger::take_arrived.
     std::vector<detail::Attachment> take_arrived_blocks() { return blocks_.take_arrived(); }
     // The segment that a result refers to.
@@ -143,6 +145,7 @@ private:
     BlockLedger blocks_;
     SegmentPeer known_segments_;
     SegmentStore segments_{os::Segment::Access::read_write};  // a segment is given back through its head
+    bool is_confined_ = false;
 };
 
 }  // namespace multiproc

@@ -1,20 +1,21 @@
 #include "child_main.hpp"
 
-#include <csignal>
-#include <cstring>
 #include <exception>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include <multiproc/errors.hpp>
 
+#include "interrupt.hpp"
 #include "patience.hpp"
 #include "process_info.hpp"
 #include "process_state.hpp"
 #include "result_writer.hpp"
 #include "runtime.hpp"
-#include "task_ref.hpp"
+#include "sandbox.hpp"
+#include "task_record.hpp"
 #include "worker_limits.hpp"
 
 namespace multiproc {
@@ -36,29 +37,27 @@ Doorbell doorbell_of(const ChildEnd& end) {
 // The tasks of this worker's parent, by number.
 class Tasks {
 public:
-    void define(const std::byte* place) {
-        const auto* record = reinterpret_cast<const TaskRecord*>(place);
-        Task task{{record->descriptor, record->function, record->signature},
-                  std::string(reinterpret_cast<const char*>(record + 1), record->modules),
-                  std::nullopt};
-        if (tasks_.size() <= record->number) tasks_.resize(record->number + std::size_t{1});
-        tasks_[record->number] = std::move(task);
+    void define(TaskMeaning meaning) {
+        const std::size_t number = meaning.number;
+        if (tasks_.size() <= number) tasks_.resize(number + 1);
+        tasks_[number] = std::make_unique<Task>(Task{std::move(meaning), std::nullopt});
     }
     // Throws BootstrapError if this process has no such task. Looked for at the first call only, so that the error is
     // that call's.
     const ResolvedTask& get(std::uint32_t number) {
-        std::optional<ResolvedTask>& resolved = tasks_.at(number).resolved;
-        if (!resolved) resolved = resolve(tasks_[number].place, tasks_[number].modules);
-        return *resolved;
+        if (number >= tasks_.size() || !tasks_[number])
+            throw BootstrapError("multiproc: this process was sent a call of a task that it was not told of");
+        Task& task = *tasks_[number];
+        if (!task.resolved) task.resolved = resolve(task.meaning.place, task.meaning.modules);
+        return *task.resolved;
     }
 
 private:
     struct Task {
-        TaskPlace place;
-        std::string modules;
+        TaskMeaning meaning;
         std::optional<ResolvedTask> resolved;
     };
-    std::vector<Task> tasks_;
+    std::vector<std::unique_ptr<Task>> tasks_;
 };
 
 class ChildLoop {
@@ -75,22 +74,20 @@ public:
             const TaskRingWorker::Record record = await_record();
             if (record.head.kind == RecordKind::stop) return false;
             switch (record.head.kind) {
-                case RecordKind::task: tasks_.define(record.place); break;
+                case RecordKind::task: tasks_.define(read_task_record(record)); break;
                 case RecordKind::attach:
-                    for (const BlockId id :
-                         blocks_.attach(*reinterpret_cast<const AttachRecord*>(record.place), *end_.link))
+                    for (const BlockId id : blocks_.attach(read_attach_record(record), *end_.link))
                         results_.answer(RecordKind::refuse, id);
                     break;
                 case RecordKind::detach: {
-                    const auto id = static_cast<BlockId>(number_of(record));
+                    const auto id = static_cast<BlockId>(read_number_record(record));
                     blocks_.detach(id);
                     results_.answer(RecordKind::detach, id);
                     break;
                 }
-                case RecordKind::discard: drop_handles(number_of(record)); break;
+                case RecordKind::discard: drop_handles(read_number_record(record)); break;
                 default:
-                    run_call(*reinterpret_cast<const CallRecord*>(record.place),
-                             record.head.kind == RecordKind::call_in_segment);
+                    run_call(read_call_record(record), record.head.kind == RecordKind::call_in_segment);
                     return true;
             }
         }
@@ -100,9 +97,6 @@ public:
     Channel& channel() noexcept { return end_.channel; }
 
 private:
-    static std::uint64_t number_of(const TaskRingWorker::Record& record) noexcept {
-        return reinterpret_cast<const BlockRecord*>(record.place)->number;
-    }
     void drop_handles(std::uint64_t last_token) noexcept {
         try {
             end_.link->receive(last_token);  // with all that were sent before
@@ -112,6 +106,7 @@ private:
     TaskRingWorker::Record await_record() {
         for (;;) {
             if (const auto record = ring_.begin()) return *record;
+            if (!ring_.is_sound()) throw CodecError("multiproc: this process was sent something that is no task");
             if (spins_)
                 if (const auto record = look_around()) return *record;
             results_.take_back_loans();
@@ -143,18 +138,18 @@ private:
         return std::nullopt;
     }
 
-    void run_call(const CallRecord& call, bool is_in_segment) {
+    void run_call(const CallRequest& call, bool is_in_segment) {
         results_.begin_call(call.id, call.count, call.flags);
         try {
+            if (!std::exchange(is_first_, false)) require_closed_sandbox();  // a sandbox is closed by the first call
             const ResolvedTask& task = tasks_.get(call.task);
             results_.set_task(task);
             results_.function = task.function;
-            const auto* data = reinterpret_cast<const std::byte*>(&call + 1);
             if (is_in_segment) {
-                run_in_segment(*task.descriptor, data);
+                run_in_segment(*task.descriptor, call.segment);
             } else {
-                results_.fields = InputBuffer({data, call.prefix}, blocks_.recent());
-                results_.arguments = InputBuffer({data + call.prefix, call.items}, blocks_.recent());
+                results_.fields = InputBuffer(call.fields, blocks_.recent());
+                results_.arguments = InputBuffer(call.items, blocks_.recent());
                 task.descriptor->run(results_);
             }
         } catch (...) {
@@ -163,15 +158,12 @@ private:
         results_.end_call();
     }
 
-    void run_in_segment(const detail::TaskDescriptor& task, const std::byte* data) {
-        SegmentCall where;
-        std::memcpy(&where, data, sizeof where);
+    void run_in_segment(const detail::TaskDescriptor& task, const SegmentCall& where) {
         // Kept mapped while the task reads from it.
         const std::shared_ptr<os::Segment> segment = segments_.open(where.ref, *end_.link);
-        const std::byte* const message = segment->data() + segment_payload;
-        const std::byte* const items = message + (where.ref.bytes - where.items);
-        results_.fields = InputBuffer({message, static_cast<std::size_t>(where.prefix)});
-        results_.arguments = InputBuffer({items, static_cast<std::size_t>(where.items)});
+        const SegmentParts parts = parts_of(where, segment->data() + segment_payload);
+        results_.fields = InputBuffer(parts.fields);
+        results_.arguments = InputBuffer(parts.items);
         task.run(results_);
     }
 
@@ -183,6 +175,7 @@ private:
     // Read only: workers of a pool share these segments, and one that scribbles must not spoil the others' arguments.
     SegmentStore segments_{os::Segment::Access::read};
     bool spins_;
+    bool is_first_ = true;
     Patience patience_;
 };
 
@@ -208,12 +201,14 @@ void run_child_main(ChildEnd end, const StartInfo& info) {
     const ControlBlock& control = end.channel.control();
     set_process_info({info.name, os::current_pid(), info.daemon}, {info.parent_name, control.parent_pid, false});
     set_start_method(info.start_method);
-    apply_worker_limits(info.threads, info.thread_variables, info.memory_limit);
+    forget_interrupt_scopes();
+    if (info.is_confined) expect_sandbox(control.child_slot, control.waiter_slot, control.service_slot);
+    apply_worker_limits(info.threads, info.thread_variables, info.memory_limit, info.is_confined);
     ChildLoop loop(std::move(end));
     loop.channel().set_phase(Phase::running);
     if (control.role == Role::process) run_process(loop, info.name);
     // Ctrl+C reaches every process of the terminal. What becomes of a pool then is decided by the parent alone.
-    std::signal(SIGINT, SIG_IGN);
+    os::ignore_interrupts();
     while (loop.run_next()) {}
     leave(loop.channel(), 0);
 }

@@ -9,7 +9,7 @@
 #include <optional>
 #include <vector>
 
-#include "os.hpp"
+#include "interrupt.hpp"
 
 namespace multiproc::detail {
 
@@ -28,11 +28,7 @@ public:
     std::optional<std::size_t> pop(os::Deadline deadline) {
         std::unique_lock lock(mutex_);
         const auto is_there = [this] { return next_ < done_.size(); };
-        if (deadline == os::never) {
-            changed_.wait(lock, is_there);
-        } else if (!changed_.wait_until(lock, deadline, is_there)) {
-            return std::nullopt;
-        }
+        if (!wait_interruptibly(changed_, lock, deadline, is_there)) return std::nullopt;
         return done_[next_++];
     }
 

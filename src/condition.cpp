@@ -4,6 +4,7 @@
 
 #include "deadline.hpp"
 #include "die_here.hpp"
+#include "interrupt.hpp"
 #include "lock_state.hpp"
 
 namespace multiproc {
@@ -33,6 +34,7 @@ bool Condition::wait(std::optional<Timeout> timeout) const {
         condition_in(state()).waiters.wait_until_woken(deadline, [&] { depth = lock.unlock_wholly(); });
     die_here(DeathPoint::condition_was_awaited);
     lock.lock_again(depth);
+    if (!was_notified) throw_if_interrupted();
     return was_notified;
 }
 

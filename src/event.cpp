@@ -4,6 +4,7 @@
 
 #include "deadline.hpp"
 #include "die_here.hpp"
+#include "interrupt.hpp"
 #include "wait_set.hpp"
 
 namespace multiproc {
@@ -46,7 +47,10 @@ bool Event::wait(std::optional<Timeout> timeout) const {
     const os::Deadline deadline = deadline_or_never(timeout);
     const auto is_unchanged = [&] { return event.count.load(std::memory_order_seq_cst) == before; };
     while (is_unchanged()) {
-        if (deadline <= os::Clock::now()) return false;
+        if (is_over(deadline)) {
+            throw_if_interrupted();
+            return false;
+        }
         event.waiters.wait(deadline, is_unchanged);
     }
     return true;

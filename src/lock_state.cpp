@@ -5,12 +5,15 @@
 #include <system_error>
 
 #include "die_here.hpp"
+#include "interrupt.hpp"
 
 namespace multiproc {
 namespace {
 
-// As long as another processor takes to go through a short critical section. Then the wait is worth a system call.
-constexpr int looks = 200;
+// As long as another processor takes to go through some short critical sections. Then the wait is worth a system call.
+// Each look takes the lock's cache line away from its owner, who may be about to lock it again: so the looks come at ever
+// longer intervals. (At each pause, they would make a million increments by two processes take three times as long.)
+constexpr int first_pause = 4, longest_pause = 128;
 
 }  // namespace
 
@@ -26,9 +29,9 @@ bool LockState::lock_slowly(std::uint64_t self, os::Deadline deadline, bool is_r
             "multiproc: this thread holds the Lock already and would wait for itself; use an RLock");
     }
     const bool may_wait = deadline > os::Clock::now();
-    for (int i = 0; i < looks && may_wait; ++i) {
+    for (int pause = first_pause; pause <= longest_pause && may_wait; pause *= 2) {
+        for (int i = 0; i < pause; ++i) os::relax_cpu();
         if (owner_.load(std::memory_order_relaxed) == ThreadId::none && take(ThreadId::none, self)) return true;
-        os::relax_cpu();
     }
     const std::uint64_t contended = self | ThreadId::flag;
     for (;;) {
@@ -37,12 +40,15 @@ bool LockState::lock_slowly(std::uint64_t self, os::Deadline deadline, bool is_r
             if (take(ThreadId::none, contended)) return true;
             continue;
         }
-        const bool is_over = !may_wait || deadline <= os::Clock::now();
+        const bool is_over = !may_wait || multiproc::is_over(deadline);
         if (is_over && take_from_dead(seen, contended)) return true;
         // Also who gives up says that others wait: the wake-up meant for them may have been spent on this thread.
         const bool tells = !is_over || waiters_.has_waiters();
         if (tells && (seen & ThreadId::flag) == 0 && !take(seen, seen | ThreadId::flag)) continue;
-        if (is_over) return false;
+        if (is_over) {
+            if (may_wait) throw_if_interrupted();
+            return false;
+        }
         seen |= ThreadId::flag;
         const bool was_woken = waiters_.wait(deadline, [&] { return owner_.load(std::memory_order_seq_cst) == seen; });
         if (!was_woken && take_from_dead(seen, contended)) return true;
@@ -69,6 +75,7 @@ std::uint32_t LockState::unlock_wholly() {
 }
 
 void LockState::lock_again(std::uint32_t depth) {
+    const InterruptHold hold;
     lock(os::never, false);
     die_here(DeathPoint::lock_taken_again);
     depth_ = depth;

@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include <multiproc/errors.hpp>
+#include <multiproc/interrupt.hpp>
 #include <multiproc/process.hpp>
 
 #include "manager_client.hpp"
@@ -58,6 +59,7 @@ public:
 
 private:
     void end_server(bool is_told) noexcept {
+        const InterruptHold hold;
         try {
             if (!is_told || !process_.join_for(longest_shutdown)) process_.kill();
             process_.join();

@@ -11,6 +11,7 @@
 
 #include "die_here.hpp"
 #include "error_transport.hpp"
+#include "interrupt.hpp"
 #include "manager_server.hpp"
 #include "per_thread.hpp"
 #include "shared_object.hpp"
@@ -20,6 +21,8 @@ namespace {
 
 // How soon a call that is watched is given up.
 constexpr auto watched_interval = std::chrono::milliseconds(20);
+// How long its answer is awaited all the same, so that the call has happened, or has not.
+constexpr auto longest_farewell = std::chrono::seconds(1);
 
 [[noreturn]] void throw_gone() {
     throw ClosedError(
@@ -58,19 +61,29 @@ private:
     // Throws ClosedError when the server has gone; and what getting a message throws: then it may come yet, unless that was
     // because the message cannot be taken in.
     void take(detail::QueueMessage& answer) {
-        const bool is_watched = watch_of_thread != nullptr;
+        os::Deadline end = os::never;  // of waiting for the answer to a call that nobody wants any more
         try {
-            while (!answers_.get(answer, is_watched ? watched_interval : look_interval, peer_)) {
-                if (is_over() && !answers_.get(answer, std::chrono::nanoseconds(0), peer_)) {
+            while (!is_here(answer)) {
+                if (is_over() && !is_here(answer, true)) {
                     if (!is_server_alive()) throw_gone();
                     throw ClosedError(
                         "multiproc: the manager's server is shutting down, or has no memory or waiting threads left "
                         "for "
                         "this thread's calls");
                 }
-                if (is_watched && !(*watch_of_thread)()) throw ClosedError("multiproc: a call was given up");
+                if (is_wanted()) continue;
+                const os::Deadline now = os::Clock::now();
+                if (end == os::never) {
+                    calls_.put(detail::QueueWriter());  // nothing: the server then gives up what it is at
+                    end = now + longest_farewell;
+                } else if (end <= now) {
+                    throw_if_interrupted();
+                    throw ClosedError("multiproc: a call was given up");
+                }
             }
-        } catch (const ClosedError&) { throw; } catch (const StartError&) {  // too many threads wait
+        } catch (const ClosedError&) { throw; } catch (const Interrupted&) {
+            throw;
+        } catch (const StartError&) {  // too many threads wait
             throw;
         } catch (...) {
             --outstanding_;
@@ -79,6 +92,12 @@ private:
         --outstanding_;
     }
 
+    bool is_here(detail::QueueMessage& answer, bool only_asks = false) const {
+        const InterruptHold hold;  // what interrupts the wait does not interrupt the server
+        const auto interval = watch_of_thread != nullptr ? watched_interval : look_interval;
+        return answers_.get(answer, only_asks ? std::chrono::nanoseconds(0) : interval, peer_);
+    }
+    static bool is_wanted() { return !is_interrupted() && (watch_of_thread == nullptr || (*watch_of_thread)()); }
     bool is_server_alive() const noexcept {
         return Runtime::get().is_alive(Runtime::ProcessRef::unpack(manager_.server));
     }
@@ -175,8 +194,13 @@ InputBuffer& ProxyCall::perform() {
 
 InputBuffer result_of(const QueueMessage& answer) {
     InputBuffer in = answer.input();
-    if (decode<Answer>(in) == Answer::error) std::rethrow_exception(decode_exception(in));
-    return in;
+    if (decode<Answer>(in) != Answer::error) return in;
+    try {
+        std::rethrow_exception(decode_exception(in));
+    } catch (const Interrupted&) {  // the call was given up, as this thread has asked for
+        throw_if_interrupted();
+        throw;
+    }
 }
 
 void write_failure(OutputBuffer& answer, std::string_view task) {

@@ -1,7 +1,6 @@
 #include "manager_server.hpp"
 
 #include <algorithm>
-#include <csignal>
 #include <cstring>
 #include <exception>
 #include <stdexcept>
@@ -157,6 +156,15 @@ bool ManagerServer::is_wanted(const Client& client) const {
     return true;
 }
 
+// It calls nothing else before it has the answer. An empty message only says that it does not want it.
+bool ManagerServer::has_given_up(const Client& client) {
+    if (client.next_call) return false;
+    auto next = std::make_unique<detail::QueueMessage>();
+    if (!client.calls.get(*next, std::chrono::nanoseconds(0), client.peer)) return false;
+    if (next->input().remaining() != 0) client.next_call = std::move(next);
+    return true;
+}
+
 void ManagerServer::serve(const Client& client) {
     client_of_thread = &client;
     makes_calls_here = true;
@@ -173,12 +181,15 @@ void ManagerServer::serve(const Client& client) {
 
 void ManagerServer::answer_all(const Client& client) {
     for (;;) {
-        detail::QueueMessage call;
-        if (!client.calls.get(call, look_interval, client.peer)) {
+        detail::QueueMessage received;
+        const std::unique_ptr<detail::QueueMessage> earlier = std::move(client.next_call);
+        if (!earlier && !client.calls.get(received, look_interval, client.peer)) {
             if (is_wanted(client)) continue;
             // What it had called before its end is done all the same.
-            if (is_stopping_ || !client.calls.get(call, std::chrono::nanoseconds(0), client.peer)) return;
+            if (is_stopping_ || !client.calls.get(received, std::chrono::nanoseconds(0), client.peer)) return;
         }
+        const detail::QueueMessage& call = earlier ? *earlier : received;
+        if (call.input().remaining() == 0) continue;  // the call that it does not want was answered before
         die_here(DeathPoint::manager_call_got);
         try {
             detail::QueueWriter out;
@@ -302,7 +313,7 @@ void ManagerServer::collect() {
 }
 
 void run_manager_server(ManagerLane accepting, Connection<int, std::uint64_t> owner) {
-    std::signal(SIGINT, SIG_IGN);                             // Ctrl+C is the owner's to decide on
+    os::ignore_interrupts();                                  // Ctrl+C is the owner's to decide on
     auto& server = *new ManagerServer(std::move(accepting));  // for good: threads may use it until the process ends
     owner.send(Runtime::get().self_ref().pack());
     owner.close();
@@ -338,8 +349,10 @@ void ObjectMutex::unlock() noexcept {
 }
 
 void Monitor::require_client() {
-    if (!ManagerServer::get().is_wanted(ManagerServer::current_client()))
+    const ManagerServer::Client& client = ManagerServer::current_client();
+    if (!ManagerServer::get().is_wanted(client))
         throw ClosedError("multiproc: the manager was shut down while a call waited, or its client has ended");
+    if (ManagerServer::has_given_up(client)) throw Interrupted("multiproc: the client has given its call up");
 }
 
 bool Monitor::wait_a_little(Lock& lock, Deadline deadline) const {

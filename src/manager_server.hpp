@@ -44,10 +44,14 @@ public:
         detail::PipeEnd end;  // this server's
         std::uint64_t peer;   // the client's end
         Runtime::ProcessRef process;
-        mutable std::int64_t next_look = 0;  // at its process, which costs more than at its end; for its thread alone
+        // For its thread alone:
+        mutable std::int64_t next_look = 0;  // at its process, which costs more than at its end
+        mutable std::unique_ptr<detail::QueueMessage> next_call = nullptr;  // came while a call was being answered
     };
     static const Client& current_client();
     bool is_wanted(const Client& client) const;
+    // Whether it does not wait for the answer to its call any more. Says so once.
+    static bool has_given_up(const Client& client);
 
 private:
     struct Object {

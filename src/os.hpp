@@ -136,6 +136,9 @@ public:
                       Deadline deadline) noexcept = 0;
     // Thread-safe.
     virtual void unpark(std::size_t slot, const std::atomic<std::uint32_t>& word) noexcept = 0;
+
+    // From now on this process sleeps and wakes at these slots only. What of the lot leads to other processes is given up.
+    virtual void keep_only([[maybe_unused]] std::span<const std::size_t> slots) noexcept {}
 };
 
 // Memory of this process that is about to be filled: where the system can, it takes large pages for it, so that filling
@@ -158,8 +161,10 @@ class HandleLink {
 public:
     virtual ~HandleLink() = default;
 
-    // The parent's end, and the handle that the child's end is made of; the child gets it through Launch::handles.
-    static std::pair<std::unique_ptr<HandleLink>, Handle> create();
+    // The parent's end, and the handle that the child's end is made of; the child gets it through Launch::handles. A
+    // confined child has no power over its parent by it, and what it sends is lost if it dies before that was received.
+    enum class Peer : std::uint8_t { trusted, confined };
+    static std::pair<std::unique_ptr<HandleLink>, Handle> create(Peer child = Peer::trusted);
     static std::unique_ptr<HandleLink> adopt(Handle child_end);
     // Tells the parent's end which child it leads to, once that is started. Before that `send` fails.
     virtual void connect(const Child& child) = 0;
@@ -292,6 +297,20 @@ void shut_down_launching() noexcept;
 // In a copy of this process that the host forked on its own, or that `fork` made: forgets what the original runs.
 void forget_launching() noexcept;
 
+// ---- interrupt.cpp: Ctrl+C ------------------------------------------------------------------------------------------
+
+// Called by a signal handler, or in any thread. Returns whether the process is to go on.
+using OnInterrupt = bool (*)() noexcept;
+// From now on `on_interrupt`, always the same function, decides what becomes of Ctrl+C, unless the program ignores it.
+// One call at a time, until it is released. Throws std::system_error.
+void catch_interrupts(OnInterrupt on_interrupt);
+// As it was before, unless the program has changed it meanwhile.
+void release_interrupts() noexcept;
+// From now on Ctrl+C does nothing in this process.
+void ignore_interrupts() noexcept;
+// What Ctrl+C does.
+void interrupt_this_process() noexcept;
+
 // ---- modules.cpp: the executable, shared libraries and what is in them ----------------------------------------------
 
 struct Module {
@@ -308,12 +327,25 @@ std::optional<Module> module_of(const void* address);
 std::string symbol_of(const void* address);
 // This program's executable.
 Module main_module();
+// Looks at all modules that are loaded here, so that `load_module` finds them when their files cannot be looked at any
+// more.
+void remember_modules();
 // Loads the module at `path`, unless it is loaded already. Throws std::system_error or Error naming the path.
 Module load_module(const std::string& path);
 // Whether `address` lies in code that can be executed.
 bool is_code(const void* address);
 // Where this program's executable is now. Throws std::system_error.
 std::string executable_path();
+
+// ---- sandbox.cpp: a process that computes and does nothing else ------------------------------------------------------
+
+// Empty if `enter_sandbox` can work here; else why not and what to do, for users. Thread-safe.
+std::string sandbox_problem();
+// Takes from this process, for good and for all its threads, the ways to everything that is not its own: those of the
+// library itself (to a fork server, to the parent's process), and all that the system can take; see
+// multiproc/sandbox.hpp. Everything that this port does for a child that works for its parent still works: parking, the
+// handle link, segments. Throws std::system_error; what was taken by then is gone.
+void enter_sandbox();
 
 // ---- system.cpp: facts about this machine and process ---------------------------------------------------------------
 

@@ -15,6 +15,27 @@ namespace {
 // Every worker needs a place to sleep in the runtime's table, and the program has other uses for some.
 constexpr std::int64_t most_workers = 1000;
 
+// What shows without asking the system.
+void check_sandbox(const PoolOptions& options, std::int64_t workers, const detail::StoredCall& initializer,
+                   const detail::StoredCall& finalizer) {
+    if (workers == 0) {
+        throw std::invalid_argument(
+            "multiproc: a pool without workers runs everything in this process, which cannot be in a sandbox; give "
+            ".workers 1 or more, or leave .sandbox out");
+    }
+    if (options.start_method == StartMethod::fork) {
+        throw std::invalid_argument(
+            "multiproc: .sandbox does not go with StartMethod::fork, as its workers would be copies of this process, "
+            "with "
+            "all that it knows and has open; leave .start_method out, or give forkserver or spawn");
+    }
+    if (!initializer.attachments.empty() || !finalizer.attachments.empty()) {
+        throw std::invalid_argument(
+            "multiproc: the initializer and finalizer of a sandboxed pool cannot have shared objects or SharedArrays "
+            "among their arguments, as its workers must not have them; pass their contents");
+    }
+}
+
 // The calls come beside the options, since only Pool can take them out.
 detail::PoolSettings check(PoolOptions options, detail::StoredCall preload, detail::StoredCall initializer,
                            detail::StoredCall finalizer) {
@@ -52,6 +73,8 @@ detail::PoolSettings check(PoolOptions options, detail::StoredCall preload, deta
             "make "
             "it an argument of the initializer");
     }
+    if (options.sandbox != Sandbox::none) check_sandbox(options, workers, initializer, finalizer);
+    settings.is_sandboxed = options.sandbox != Sandbox::none;
     settings.preload = std::move(preload);
     settings.initializer = std::move(initializer);
     settings.finalizer = std::move(finalizer);

@@ -209,9 +209,10 @@ bool PoolEngine::condemn(Worker& worker) {
 // Which item of its first message the worker is at.
 std::uint32_t PoolEngine::item_at(Worker& worker) {
     const Dispatch& running = worker.in_flight.front();
-    const ResultMessage done = read_unfinished_record(*worker.child);
+    const ResultMessage done = read_unfinished_record(worker.child->results());
     const bool is_behind = done.id == running.id && done.first == running.received;
-    return std::min(running.received + (is_behind ? done.count : 0), running.batch.count);
+    // What the worker says of its count is not believed beyond what it was given.
+    return running.received + (is_behind ? std::min(done.count, running.batch.count - running.received) : 0);
 }
 
 // Several single tasks may share a message, and a worker that runs a cancelled one of them is ended. Not before it has

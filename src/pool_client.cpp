@@ -5,6 +5,7 @@
 #include <multiproc/errors.hpp>
 
 #include "deadline.hpp"
+#include "interrupt.hpp"
 #include "pool_engine.hpp"
 
 namespace multiproc::detail {
@@ -111,6 +112,10 @@ CallHandle TaskWriter::submit(const TaskTarget& target, ItemShape shape, const C
                        ? engine_->submit_single(target, shape, spill_->out.lease(), size(), prefix_,
                                                 attachment_storage(), options, waits)
                        : engine_->submit_single(target, shape, bytes(), prefix_, attachment_storage(), options, waits);
+    if (waits && !call->is_done()) {
+        engine_->cancel(*call);  // nobody can have its result any more
+        throw_if_interrupted();
+    }
     return CallHandle(call.detach());
 }
 

@@ -7,6 +7,7 @@
 #include <multiproc/errors.hpp>
 
 #include "error_text.hpp"
+#include "interrupt.hpp"
 #include "local_run.hpp"
 #include "reentry.hpp"
 #include "runtime.hpp"
@@ -178,9 +179,9 @@ void PoolEngine::resize(std::size_t workers) {
 
 // Throws BootstrapError for calls that other processes cannot find.
 void PoolEngine::make_internal_calls() {
-    if (settings_.preload) {
-        preload_ = encode_preload(settings_.preload);
-        set_up_ = internal_call(with_preload(preload_, settings_.initializer));
+    if (settings_.preload) preload_ = encode_preload(settings_.preload);
+    if (settings_.preload || settings_.is_sandboxed) {
+        set_up_ = internal_call(set_up_call(preload_, settings_.initializer));
     } else {
         set_up_ = internal_call(settings_.initializer);
     }
@@ -197,8 +198,21 @@ PoolEngine::InternalCall PoolEngine::internal_call(StoredCall call) {
 }
 
 std::string PoolEngine::set_up_name() const {
-    if (!settings_.preload) return "initializer";
-    return settings_.initializer ? "preload function or the initializer" : "preload function";
+    std::string name;
+    const auto add = [&](const char* part) { name += (name.empty() ? "" : " or the ") + std::string(part); };
+    if (settings_.preload) add("preload function");
+    if (settings_.initializer) add("initializer");
+    if (settings_.is_sandboxed) add("sandbox");
+    return name;
+}
+
+// A worker in a sandbox must not have what processes share.
+void PoolEngine::require_plain(std::span<const Attachment> attachments) const {
+    if (!settings_.is_sandboxed || attachments.empty()) return;
+    throw CodecError(
+        "multiproc: an argument of a task in a sandboxed pool refers to shared memory (a SharedArray, queue, lock, "
+        "value or "
+        "proxy), which its worker must not have; pass its contents, as a std::vector, or use a pool without .sandbox");
 }
 
 void PoolEngine::make_doorbell() {
@@ -329,7 +343,10 @@ void PoolEngine::join() {
         end_workers(lock);
     } else {
         if (!workers_.empty()) doorbell_.wake_service();  // it may have waited for the input of an imap
-        while (!workers_.empty() || (!all_done() && state_ == State::closing)) sleep_until_changed(lock);
+        while (!workers_.empty() || (!all_done() && state_ == State::closing)) {
+            throw_if_interrupted();
+            sleep_until_changed(lock, next_look(os::never));
+        }
     }
     stop_service(lock);
     drain_callbacks(lock);

@@ -40,6 +40,7 @@ struct PoolSettings {
     std::chrono::nanoseconds idle_timeout{0};  // after which a worker ends; 0: never. Then they start on demand, too
     std::string trace;                         // file for the timeline; empty: none
     bool limits_threads = true;                // of libraries in the workers
+    bool is_sandboxed = false;
     StoredCall preload;
     StoredCall initializer;
     StoredCall finalizer;
@@ -171,6 +172,7 @@ private:
     void make_internal_calls();
     static InternalCall internal_call(StoredCall call);
     std::string set_up_name() const;
+    void require_plain(std::span<const Attachment> attachments) const;
     void await_exits();
     void fail_everything(const ErrorMaker& error);
     void end_workers(std::unique_lock<std::mutex>& lock);

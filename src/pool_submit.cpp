@@ -150,6 +150,7 @@ CallRef PoolEngine::submit_call(const TaskTarget& target, const CallOptions* opt
 CallRef PoolEngine::submit_single(const TaskTarget& target, ItemShape shape, std::span<const std::byte> message,
                                   std::size_t prefix, std::span<Attachment> attachments, const CallOptions* options,
                                   bool waits) {
+    require_plain(attachments);
     return submit_call(target, options, waits, [&](const KnownTask& task, const CallRef& call) {
         const std::span<const std::byte> item = message.subspan(prefix);
         // What has options of its own is sent, watched and repeated by itself; and each thread of a pool without workers
@@ -168,6 +169,7 @@ CallRef PoolEngine::submit_single(const TaskTarget& target, ItemShape shape, std
 CallRef PoolEngine::submit_single(const TaskTarget& target, ItemShape shape, SegmentLease message, std::size_t size,
                                   std::size_t prefix, std::span<Attachment> attachments, const CallOptions* options,
                                   bool waits) {
+    require_plain(attachments);
     return submit_call(target, options, waits, [&](const KnownTask& task, const CallRef& call) {
         auto block = std::make_shared<ItemBlock>();
         block->task = task.ref;
@@ -281,6 +283,7 @@ CallRef PoolEngine::begin_stream(const TaskTarget& target, const CallOptions& op
 }
 
 void PoolEngine::submit_items(CallState& call, std::shared_ptr<ItemBlock> block, std::uint64_t count) {
+    require_plain(block->attachments);
     std::unique_lock lock(mutex_);
     if (state_ == State::terminated || state_ == State::broken) require_open();
     CallDetails& details = *call.details();

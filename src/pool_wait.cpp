@@ -3,6 +3,7 @@
 
 #include <multiproc/errors.hpp>
 
+#include "interrupt.hpp"
 #include "pool_engine.hpp"
 
 namespace multiproc::detail {
@@ -24,7 +25,10 @@ constexpr double window_nanoseconds = 20'000'000;
 constexpr auto rest_time = std::chrono::microseconds(100);
 constexpr auto imbalance_interval = std::chrono::milliseconds(2);
 
-bool is_past(os::Deadline deadline) noexcept { return deadline != os::never && os::Clock::now() >= deadline; }
+// Ctrl+C counts as the deadline. The call that has waited says which it was.
+bool is_past(os::Deadline deadline) noexcept {
+    return (deadline != os::never && os::Clock::now() >= deadline) || is_interrupted();
+}
 
 }  // namespace
 
@@ -36,9 +40,9 @@ bool PoolEngine::wait_until(std::unique_lock<std::mutex>& lock, os::Deadline dea
         if (waiter_present_ || is_local()) {
             // Another thread looks at the rings, for us too; or there are none, and another thread runs the tasks.
             ++candidates_;
-            const bool in_time = sleep_until_changed(lock, deadline);
+            sleep_until_changed(lock, next_look(deadline));
             --candidates_;
-            if (!in_time) break;
+            if (is_past(deadline)) break;
             continue;
         }
         waiter_present_ = true;
@@ -62,10 +66,13 @@ bool PoolEngine::wait(CallState& call, os::Deadline deadline, const std::atomic<
     if (call.is_done()) return true;
     require_ours();
     std::unique_lock lock(mutex_);
-    if (is_past(deadline)) pump();  // who only asks gets what is there, though nobody was told of it
+    const bool only_asks = deadline <= os::Clock::now();
+    if (only_asks) pump();  // who does gets what is there, though nobody was told of it
     wait_until(lock, deadline, call.is_map() ? DoorbellPage::waiter_low : DoorbellPage::waiter,
                [&] { return call.is_done() || (stopped != nullptr && stopped->load()); });
-    return call.is_done();
+    if (call.is_done()) return true;
+    if (!only_asks) throw_if_interrupted();
+    return false;
 }
 
 void PoolEngine::interrupt_waits() {
@@ -79,7 +86,11 @@ bool PoolEngine::take_arrived(CallState& call, std::vector<StreamPart>& taken, o
     std::unique_lock lock(mutex_);
     std::vector<StreamPart>& arrived = call.details()->arrived;
     const auto is_there = [&] { return !arrived.empty() || call.is_done(); };
-    if (!is_there() && !wait_until(lock, deadline, DoorbellPage::waiter, is_there)) return false;
+    const bool only_asks = deadline <= os::Clock::now();
+    if (!is_there() && !wait_until(lock, deadline, DoorbellPage::waiter, is_there)) {
+        if (!only_asks) throw_if_interrupted();
+        return false;
+    }
     taken.swap(arrived);
     return true;
 }
@@ -95,7 +106,7 @@ void PoolEngine::look_until_news(std::unique_lock<std::mutex>& lock, os::Deadlin
     if (has_news()) return;
     waiter_asleep_ = true;
     lock.unlock();
-    doorbell_.sleep_as_waiter(ticket, std::min(deadline, os::Clock::now() + longest_sleep));
+    doorbell_.sleep_as_waiter(ticket, std::min(next_look(deadline), os::Clock::now() + longest_sleep));
     lock.lock();
     waiter_asleep_ = false;
 }
@@ -242,6 +253,7 @@ void PoolEngine::await_room(CallState& call) {
         return stats.nanoseconds_per_item == 0 ||
                stats.nanoseconds_per_item * static_cast<double>(details.waiting) > window_nanoseconds;
     };
+    // Ctrl+C ends that as well; it is thrown by the wait for the results.
     if (is_full()) wait_until(lock, os::never, DoorbellPage::waiter_low, [&] { return !is_full(); });
 }
 

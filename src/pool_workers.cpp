@@ -38,6 +38,7 @@ std::unique_ptr<PoolEngine::Worker> PoolEngine::start_worker() {
     options.waiter_slot = waiter_slot_;
     options.service_slot = service_slot_;
     options.memory_limit = settings_.memory_limit;
+    options.is_confined = settings_.is_sandboxed;
     options.block_signal = block_signal_;
     options.preload = preload_;
     // Also what a pool in the worker has as its share.
@@ -271,7 +272,7 @@ void PoolEngine::salvage(Worker& worker) {
     if (worker.in_flight.empty()) return;
     const Dispatch& running = worker.in_flight.front();
     if (!worker.child->tasks().is_begun(running.position)) return;
-    ResultMessage message = read_unfinished_record(*worker.child);
+    ResultMessage message = read_unfinished_record(worker.child->results());
     if (message.count == 0 || message.id != running.id) return;
     try {
         deliver(worker, message);

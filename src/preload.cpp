@@ -7,6 +7,7 @@
 
 #include "error_transport.hpp"
 #include "local_run.hpp"
+#include "sandbox.hpp"
 #include "task_ref.hpp"
 
 namespace multiproc {
@@ -53,8 +54,9 @@ struct SetUp {
     std::string preload;
     std::optional<EncodedCall> initializer;
     void operator()() const {
-        preload_once(preload);
+        if (!preload.empty()) preload_once(preload);
         if (initializer) run(*initializer);
+        close_sandbox();  // where there is one to be closed
     }
 };
 
@@ -80,7 +82,7 @@ void preload_in_server(const std::string& message) noexcept {
     } catch (...) {}  // each worker runs it again, and tells
 }
 
-detail::StoredCall with_preload(const std::string& preload, const detail::StoredCall& initializer) {
+detail::StoredCall set_up_call(const std::string& preload, const detail::StoredCall& initializer) {
     using Task = detail::Task<SetUp>;
     SetUp set_up{preload, std::nullopt};
     if (initializer) set_up.initializer = encoded(initializer);

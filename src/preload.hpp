@@ -23,7 +23,8 @@ void preload_once(const std::string& message);
 // The same in a fork server, where nobody can be told of an error.
 void preload_in_server(const std::string& message) noexcept;
 
-// A call that preloads, and then runs the initializer, if there is one.
-detail::StoredCall with_preload(const std::string& preload, const detail::StoredCall& initializer);
+// The first call of a worker: it preloads and then runs the initializer, if there are such; and then, if it is one that
+// works in a sandbox, that is closed.
+detail::StoredCall set_up_call(const std::string& preload, const detail::StoredCall& initializer);
 
 }  // namespace multiproc

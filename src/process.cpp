@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "deadline.hpp"
+#include "interrupt.hpp"
 #include "process_state.hpp"
 
 namespace multiproc {
@@ -59,12 +60,7 @@ std::vector<Sentinel> wait(std::span<const Sentinel> sentinels, std::optional<Ti
     };
     ProcessRegistry& registry = ProcessRegistry::get();
     std::unique_lock lock(registry.mutex);
-    const os::Deadline deadline = deadline_or_never(timeout);
-    if (deadline == os::never) {
-        registry.ended.wait(lock, collect);
-    } else {
-        registry.ended.wait_until(lock, deadline, collect);
-    }
+    wait_interruptibly(registry.ended, lock, deadline_or_never(timeout), collect);
     return ready;
 }
 

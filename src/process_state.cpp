@@ -9,6 +9,7 @@
 
 #include "error_transport.hpp"
 #include "exit_handlers.hpp"
+#include "interrupt.hpp"
 #include "per_process.hpp"
 #include "result_record.hpp"
 #include "runtime.hpp"
@@ -148,9 +149,7 @@ bool ProcessState::await_end(os::Deadline deadline) {
     ProcessRegistry& registry = ProcessRegistry::get();
     std::unique_lock lock(registry.mutex);
     const auto done = [this] { return ended_.load(std::memory_order_relaxed); };
-    if (deadline != os::never) return registry.ended.wait_until(lock, deadline, done);
-    registry.ended.wait(lock, done);
-    return true;
+    return wait_interruptibly(registry.ended, lock, deadline, done);
 }
 
 void ProcessState::signal(os::Signal signal) {

@@ -13,6 +13,7 @@
 
 #include "deadline.hpp"
 #include "die_here.hpp"
+#include "interrupt.hpp"
 #include "queue_client.hpp"
 #include "queue_state.hpp"
 #include "shared_object.hpp"
@@ -96,7 +97,7 @@ bool repeat(Side side, QueueClient::Use& use, const Patience& patience, Attempt 
     for (;;) {
         const bool is_last = is_over();
         is_done = attempt(true);
-        if (is_done || is_last || deadline <= os::Clock::now()) break;
+        if (is_done || is_last || multiproc::is_over(deadline)) break;
         use.pause();
         was_woken = side.waiters.wait(deadline, is_hopeless) || was_woken;
         side.waiters.looks();
@@ -105,6 +106,7 @@ bool repeat(Side side, QueueClient::Use& use, const Patience& patience, Attempt 
     // A wake-up is for whoever takes what there is, also if it came before its turn and found nothing then: who was woken
     // hands it on as long as there is more. Those who never slept need not look who does.
     if (was_woken && !is_hopeless()) side.waiters.wake_next();
+    if (!is_done && patience.block) throw_if_interrupted();
     return is_done;
 }
 
@@ -119,6 +121,11 @@ bool put_with(const Opened& opened, std::size_t size, const Patience& patience, 
     const auto attempt = [&](bool looks_closely) {
         for (;;) {
             QueueRing& ring = client.put_ring();
+            // There may be room here again, but what others have put into the next one came before this item.
+            if (queue.max_size == 0 && ring.next.load(std::memory_order_seq_cst) != 0) {
+                client.next_put_ring(ring);
+                continue;
+            }
             const QueueRing::Claim claim = ring.claim(client.self);
             if (claim.result == QueueRing::Result::closed) {
                 client.next_put_ring(ring);
@@ -193,8 +200,9 @@ bool get_with(const Opened& opened, const Patience& patience, std::uint64_t send
                 die_here(DeathPoint::item_counted);
                 ring.free(claim);
                 if (queue.max_size != 0) queue.putters.wake_next();
-                // Others may wait for this very slot, where the ring ends.
-                if (ring.next.load(std::memory_order_relaxed) != 0) queue.getters.wake(1);
+                // Others may wait for this very slot, where the ring ends. Not before the slot is seen to be free: who
+                // found it taken after a next ring was there has not looked in vain then.
+                if (ring.next.load(std::memory_order_seq_cst) != 0) queue.getters.wake(1);
             };
             try {
                 take(*claim.slot);
@@ -206,9 +214,11 @@ bool get_with(const Opened& opened, const Patience& patience, std::uint64_t send
             return true;
         }
     };
-    return repeat(
-        {queue.getters, client.for_items}, use, patience, attempt, [&] { return client.has_no_news(); },
-        is_gone(client.arena, sender), [&] { return client.has_items(); });
+    const auto is_over = is_gone(client.arena, sender);
+    // Who lets go of the other end wakes those who are marked by then; the others see it in their look before they sleep.
+    const auto is_hopeless = [&] { return client.has_no_news() && !is_over(); };
+    return repeat({queue.getters, client.for_items}, use, patience, attempt, is_hopeless, is_over,
+                  [&] { return client.has_items(); });
 }
 
 }  // namespace
@@ -333,9 +343,10 @@ bool QueueCore::await_message(const Patience& patience, std::uint64_t sender) co
         }
     };
     // The message stays, so if this thread was woken for it, the wake-up goes on to somebody who takes it.
+    const auto is_over = is_gone(client.arena, sender);
     return repeat(
-        {opened.queue.getters, client.for_items}, use, patience, has_message, [&] { return client.has_no_news(); },
-        is_gone(client.arena, sender), [] { return false; });
+        {opened.queue.getters, client.for_items}, use, patience, has_message,
+        [&] { return client.has_no_news() && !is_over(); }, is_over, [] { return false; });
 }
 
 WaitSet& QueueCore::getters() const { return open(object()).queue.getters; }
@@ -418,7 +429,10 @@ bool QueueCore::await_done(std::optional<Timeout> timeout) const {
     const os::Deadline deadline = deadline_or_never(timeout);
     const auto is_open = [&] { return is_unfinished(opened.queue, opened.client); };
     while (is_open()) {
-        if (deadline <= os::Clock::now()) return false;
+        if (is_over(deadline)) {
+            throw_if_interrupted();
+            return false;
+        }
         opened.queue.joiners.wait(deadline, is_open);
     }
     return true;

@@ -26,10 +26,8 @@ bool QueueRing::is_full_at(std::uint64_t position) noexcept {
     // Whoever took the first item may not have said so yet.
     for (;;) {
         const std::uint64_t word = slot_at(head).word.load(std::memory_order_acquire);
-        const std::uint64_t behind = laps_behind(head, word);
-        const bool is_past = (behind == 0 && state_of(word) == taken) || behind > 1;
         if (head > position) return false;  // an old hint: who claims that place fails, and looks again
-        if (head == position || !is_past) break;
+        if (head == position || !is_taken(head, word)) break;
         help(head_, head);
         head = head_.load(std::memory_order_seq_cst);
     }
@@ -133,14 +131,17 @@ bool QueueRing::has_news() const noexcept {
     return state_of(word) != writing;
 }
 
+// Both hints may be behind, even behind what they were: who stores one may have been held up before it, see `advance`. So
+// where they say that there is no room, the slot has the last word; who is told of room that there is not helps the hints
+// along as it looks for it.
 bool QueueRing::has_room() const noexcept {
     const std::uint64_t tail = tail_.load(std::memory_order_seq_cst);
     if (limit_ != capacity()) {  // else the consumers' line is left alone
         const std::uint64_t head = head_.load(std::memory_order_seq_cst);
-        if (tail >= head && tail - head >= limit_) return false;
+        if (tail >= head && tail - head >= limit_)
+            return is_taken(head, slot_at(head).word.load(std::memory_order_seq_cst));
     }
-    const std::uint64_t word = slot_at(tail).word.load(std::memory_order_seq_cst);
-    return lap_of(word) == (lap(tail) & 0xffffff);
+    return laps_behind(tail, slot_at(tail).word.load(std::memory_order_seq_cst)) != 1;
 }
 
 std::uint64_t QueueRing::size() const noexcept {

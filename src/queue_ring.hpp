@@ -126,6 +126,11 @@ private:
     std::uint64_t laps_behind(std::uint64_t position, std::uint64_t word) const noexcept {
         return (lap(position) - lap_of(word)) & 0xffffff;
     }
+    // Whether the item that was put at `position` was taken; by the word of its slot.
+    bool is_taken(std::uint64_t position, std::uint64_t word) const noexcept {
+        const std::uint64_t behind = laps_behind(position, word);
+        return (behind == 0 && state_of(word) == taken) || behind > 1;
+    }
     QueueSlot& slot_at(std::uint64_t position) const noexcept {
         return *reinterpret_cast<QueueSlot*>(slots() + (position & mask_) * stride_);
     }

@@ -161,9 +161,15 @@ void run_child(os::Bootstrap bootstrap) {
         die_here(DeathPoint::child_settled);
         // Not before: now it is certain that this process is the one that its parent knows.
         const ControlBlock& control = end.channel.control();
-        Runtime::adopt(os::Segment::adopt(std::move(bootstrap.handles[runtime_handle]), Runtime::segment_size),
-                       std::move(bootstrap.handles[arena_handle]), std::move(bootstrap.handles[store_handle]),
-                       std::move(lot), {control.process_index, control.process_generation});
+        if (info.is_confined) {
+            Runtime::be_alone(std::move(lot));
+            for (const HandleOrder place : {runtime_handle, arena_handle, store_handle})
+                bootstrap.handles[place].reset();
+        } else {
+            Runtime::adopt(os::Segment::adopt(std::move(bootstrap.handles[runtime_handle]), Runtime::segment_size),
+                           std::move(bootstrap.handles[arena_handle]), std::move(bootstrap.handles[store_handle]),
+                           std::move(lot), {control.process_index, control.process_generation});
+        }
         end.channel.set_phase(Phase::arrived);
         run_child_main(std::move(end), info);
     } catch (const std::exception& error) { fail_bootstrap(std::string(error.what()) + "\n"); }

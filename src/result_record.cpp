@@ -8,20 +8,24 @@
 namespace multiproc {
 namespace {
 
-// A copy of the fixed part, so that nothing changes between check and use.
-ResultMessage copy_fields(const std::byte* place) noexcept {
+// A year: times are added up, and who adds up what a worker made up must not leave the range of numbers.
+constexpr std::uint64_t longest_call = std::uint64_t{365} * 24 * 3600 * 1'000'000'000;
+
+// A copy of the fixed part, so that nothing changes between check and use; `room` bytes are behind it.
+ResultMessage copy_fields(const std::byte* place, std::size_t room) noexcept {
     const auto* record = reinterpret_cast<const ResultRecord*>(place);
     const std::uint64_t progress = record->progress.load(std::memory_order_acquire);
+    const std::uint32_t form = record->form;
     ResultMessage message;
     message.id = record->id;
     message.first = record->first;
     message.count = static_cast<std::uint32_t>(progress >> 32);
     message.size = static_cast<std::uint32_t>(progress);
-    message.is_in_segment = (record->form & ResultRecord::in_segment) != 0;
-    message.is_error = (record->form & ResultRecord::error) != 0;
+    message.is_in_segment = (form & ResultRecord::in_segment) != 0;
+    message.is_error = (form & ResultRecord::error) != 0;
     message.data = place + sizeof(ResultRecord);
-    const std::size_t block_offset = record->form >> ResultRecord::block_offset_shift;
-    if ((record->form & ResultRecord::names_block) != 0 && block_offset + sizeof(BlockId) <= message.size)
+    const std::size_t block_offset = form >> ResultRecord::block_offset_shift;
+    if ((form & ResultRecord::names_block) != 0 && block_offset + sizeof(BlockId) <= std::min(message.size, room))
         std::memcpy(&message.named_block.emplace(), message.data + block_offset, sizeof(BlockId));
     return message;
 }
@@ -31,15 +35,15 @@ ResultMessage copy_fields(const std::byte* place) noexcept {
 ResultMessage read_result_record(const ResultRingParent::Record& record) {
     if (record.head.kind != RecordKind::result || record.head.size < sizeof(ResultRecord))
         throw CodecError("multiproc: a worker sent a broken result");
-    ResultMessage message = copy_fields(record.place);
     const std::size_t room = record.head.size - sizeof(ResultRecord);
+    ResultMessage message = copy_fields(record.place, room);
     if (const auto* result = reinterpret_cast<const ResultRecord*>(record.place);
         (result->form & ResultRecord::timed) != 0 && room >= sizeof(ResultTiming)) {
         ResultTiming timing{};
         std::memcpy(&timing, record.place + record.head.size - sizeof timing, sizeof timing);
         message.begun = timing.begun;
-        message.nanoseconds = timing.nanoseconds;
-        message.in_calls = std::min(timing.in_calls, timing.nanoseconds);
+        message.nanoseconds = std::min(timing.nanoseconds, longest_call);
+        message.in_calls = std::min(timing.in_calls, message.nanoseconds);
     }
     if (message.count == 0 || (message.is_error && message.count != 1))
         throw CodecError("multiproc: a worker sent a broken result");
@@ -70,11 +74,11 @@ void attach_memory(ResultMessage& message, Child& child, std::span<const detail:
     message.data = message.segment->data() + segment_payload;
 }
 
-ResultMessage read_unfinished_record(Child& child) noexcept {
-    const ResultRingParent& ring = child.results();
+ResultMessage read_unfinished_record(const ResultRingParent& ring) noexcept {
     if (ring.unfinished_room() < sizeof(ResultRecord)) return {};
-    ResultMessage message = copy_fields(ring.unfinished());
-    const bool fits = message.size <= ring.unfinished_room() - sizeof(ResultRecord);
+    const std::size_t room = ring.unfinished_room() - sizeof(ResultRecord);
+    ResultMessage message = copy_fields(ring.unfinished(), room);
+    const bool fits = message.size <= room;
     if (message.is_in_segment || message.is_error || !fits) return {};
     return message;
 }

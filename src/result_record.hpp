@@ -37,8 +37,8 @@ ResultMessage read_result_record(const ResultRingParent::Record& record);
 // announced).
 void attach_memory(ResultMessage& message, Child& child, std::span<const detail::Attachment> given);
 
-// What a child that has ended left in the record it was writing: the items it had finished but not sent. A count of 0
-// if there is nothing.
-ResultMessage read_unfinished_record(Child& child) noexcept;
+// What a child that has ended left in the record it was writing, by its ring: the items it had finished but not sent. A
+// count of 0 if there is nothing.
+ResultMessage read_unfinished_record(const ResultRingParent& ring) noexcept;
 
 }  // namespace multiproc

@@ -10,6 +10,7 @@
 #include "error_text.hpp"
 #include "error_transport.hpp"
 #include "runtime.hpp"
+#include "sandbox.hpp"
 #include "shared_object.hpp"
 
 namespace multiproc {
@@ -259,6 +260,12 @@ void ResultWriter::move_into_segment(std::size_t bytes) {
 // a segment then: an item in a ring counts from the moment it is complete, and these are not complete before.
 void ResultWriter::attach(const detail::Attachment& block) {
     if (record_ == nullptr && !lease_.segment) throw CodecError("multiproc: a result is written outside of a task");
+    if (is_confined()) {
+        throw CodecError(
+            "multiproc: the result of a task in a sandboxed pool refers to shared memory (a SharedArray, queue, lock, "
+            "value "
+            "or proxy), which its worker must not have; return its contents, as a std::vector");
+    }
     if (!detail::add_once(blocks_, block) || lease_.segment) return;
     const detail::SharedBlock* const first = detail::block_of(blocks_.front());
     const bool is_named = blocks_.size() == 1 && first != nullptr && known_blocks_.is_kept_by_parent(first->id());

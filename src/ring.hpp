@@ -143,6 +143,14 @@ public:
     RecordWord& word(std::uint64_t position) const noexcept { return *reinterpret_cast<RecordWord*>(at(position)); }
     std::size_t to_end(std::uint64_t position) const noexcept { return capacity_ - (position & (capacity_ - 1)); }
 
+    // Whether such a record can be there. Since a skip record fills the end of the ring, and a record fits its begin, no two
+    // of them follow each other: else who looks for the next record might skip round and round.
+    bool can_be_at(std::uint64_t position, const RecordHead& head) const noexcept {
+        const std::size_t room = to_end(position);
+        if (head.kind == RecordKind::skip) return head.size == room && room != capacity_;
+        return head.size != 0 && head.size % ring_cell == 0 && head.size <= room;
+    }
+
     // So many cells behind a record are the producer's: for the words that `publish` zeroes.
     static constexpr std::size_t cells_behind = 2;
 
@@ -262,13 +270,18 @@ public:
         RecordHead head;
         std::byte* place;
     };
-    // The next record, now this worker's; nothing if there is none.
+    // The next record, now this worker's; nothing if there is none. `is_sound` is false afterwards if what is there cannot
+    // be a record.
     std::optional<Record> begin() noexcept {
         for (;;) {
             const RecordWord& word = ring_.word(top_);
             const std::uint64_t seen = word.load(std::memory_order_acquire);
             const RecordHead head = RecordHead::unpack(seen);
             if (seen == 0 || head.withheld) return std::nullopt;
+            if (!ring_.can_be_at(top_, head)) {
+                sound_ = false;
+                return std::nullopt;
+            }
             if (head.kind == RecordKind::skip) {
                 top_ += head.size;
                 continue;
@@ -288,6 +301,7 @@ public:
     }
 
     bool is_empty() const noexcept { return next(top_) == 0; }
+    bool is_sound() const noexcept { return sound_; }
     // Whether at most one record is waiting.
     bool is_low() const noexcept {
         const std::uint32_t size = next(top_);
@@ -302,6 +316,7 @@ private:
     TaskRingHeader* header_ = nullptr;
     RingMemory ring_;
     std::uint64_t top_ = 0;
+    bool sound_ = true;
 };
 
 // ---- results: worker to parent --------------------------------------------------------------------------------------
@@ -377,8 +392,7 @@ public:
             const std::uint64_t seen = ring_.word(head_).load(std::memory_order_acquire);
             if (seen == 0) return std::nullopt;
             const Record record{RecordHead::unpack(seen), ring_.at(head_)};
-            const std::size_t size = record.head.size;
-            if (size == 0 || size % ring_cell != 0 || size > ring_.to_end(head_) || record.head.withheld) {
+            if (!ring_.can_be_at(head_, record.head) || record.head.withheld) {
                 sound_ = false;
                 return std::nullopt;
             }

@@ -99,7 +99,25 @@ void Runtime::adopt(os::Segment segment, os::Handle arena, os::Handle store, std
     instance.store(runtime.release(), std::memory_order_release);
 }
 
+void Runtime::be_alone(std::vector<os::Handle> lot_handles) {
+    // Tables of its own, with nobody in them but itself.
+    std::unique_ptr<Runtime> runtime(
+        new Runtime(os::Segment::create(segment_size), {}, nullptr, os::ParkingLot::adopt(std::move(lot_handles))));
+    runtime->segment_.drop_handle();
+    runtime->enter(runtime->add_process());
+    runtime->original_ = instance.load(std::memory_order_acquire);
+    instance.store(runtime.release(), std::memory_order_release);
+}
+
+void Runtime::require_company() const {
+    if (store_) return;
+    throw BootstrapError(
+        "multiproc: a worker of a sandboxed pool has no shared objects (queues, locks, values, managers) and starts no "
+        "processes, in its initializer neither; what it needs comes as arguments, and what it makes goes as results");
+}
+
 std::vector<os::RawHandle> Runtime::handles() const {
+    require_company();
     std::vector<os::RawHandle> all{segment_.handle(), arena_memory_.raw(), store_->handle()};
     const std::vector<os::RawHandle> lot = lot_->handles();
     all.insert(all.end(), lot.begin(), lot.end());
@@ -118,6 +136,7 @@ bool Runtime::is_object_wanted(std::uint64_t name) noexcept {
 Arena& Runtime::arena() {
     Arena* known = arena_.load(std::memory_order_acquire);
     if (known != nullptr) return *known;
+    require_company();
     return use_arena(std::make_unique<Arena>(os::duplicate(arena_memory_.raw()), self_));
 }
 

@@ -42,11 +42,16 @@ public:
     // In a child: takes over what the bootstrap handed down. `self` is this process's entry.
     static void adopt(os::Segment segment, os::Handle arena, os::Handle store, std::vector<os::Handle> lot_handles,
                       ProcessRef self);
+    // In a confined child: it shares nothing but the parking lot. It has no arena, and no children.
+    static void be_alone(std::vector<os::Handle> lot_handles);
+    // Throws BootstrapError in such a child.
+    void require_company() const;
     static constexpr std::size_t segment_size = 256 * 1024;
 
     // What a child needs for `adopt`: the segment, the arena, the store's handle, then the parking lot's. Throws
     // std::system_error.
     std::vector<os::RawHandle> handles() const;
+    static constexpr std::size_t handles_of_its_own = 3;  // those before the parking lot's
     os::ParkingLot& lot() noexcept { return *lot_; }
     os::HandleStore& store() noexcept { return *store_; }
     std::uint32_t self() const noexcept { return self_; }

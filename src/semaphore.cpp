@@ -5,6 +5,7 @@
 
 #include "deadline.hpp"
 #include "die_here.hpp"
+#include "interrupt.hpp"
 #include "wait_set.hpp"
 
 namespace multiproc::detail {
@@ -52,13 +53,14 @@ bool BasicSemaphore::acquire(bool block, std::optional<Timeout> timeout) const {
     if (!block) return false;
     const os::Deadline deadline = deadline_or_never(timeout);
     bool was_woken = false;
-    while (deadline > os::Clock::now()) {
+    while (!is_over(deadline)) {
         was_woken =
             state.waiters.wait(deadline, [&] { return state.value.load(std::memory_order_seq_cst) == 0; }) || was_woken;
         if (state.take()) return true;
     }
     // The permit this thread was woken for went to another; should one have come back since, it is for the next.
     if (was_woken && state.value.load(std::memory_order_seq_cst) != 0) state.waiters.wake(1);
+    throw_if_interrupted();
     return false;
 }
 

@@ -142,13 +142,21 @@ bool ServedCondition::wait(WireTimeout timeout) {
         Monitor::Lock waiting = monitor_.lock();
         const auto me = waiters_.emplace(waiters_.end());
         depth = lock().release_wholly();
-        try {
-            is_notified = monitor_.wait(waiting, deadline, [&] { return me->is_notified; });
-            Monitor::require_client();
-        } catch (...) {  // the client has ended: what it was notified of is for another
+        const auto leave = [&] {  // what it was notified of is for another
             const bool was_notified = me->is_notified;
             waiters_.erase(me);
             if (was_notified) notify_locked(1);
+        };
+        try {
+            is_notified = monitor_.wait(waiting, deadline, [&] { return me->is_notified; });
+            Monitor::require_client();
+        } catch (const Interrupted&) {  // the client has given this call up, and nothing else
+            leave();
+            waiting.unlock();
+            lock().acquire_again(depth);
+            throw;
+        } catch (...) {  // the client has ended
+            leave();
             throw;
         }
         waiters_.erase(me);

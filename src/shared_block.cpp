@@ -13,8 +13,6 @@ namespace multiproc {
 namespace {
 
 constexpr std::size_t failures_kept = 64;
-// Each takes a descriptor at both ends, of which a process has 1024 on many systems.
-constexpr std::size_t most_attachments = 1000;
 
 std::uint64_t random_number() {
     std::random_device random;

@@ -37,6 +37,9 @@ struct BlockMemory {
     const std::uint32_t owner = os::current_pid();
 };
 
+// Of one message. Each takes a descriptor at both ends, of which a process has 1024 on many systems.
+inline constexpr std::size_t most_attachments = 1000;
+
 namespace detail {
 
 // One for all users of a block in this process: arrays, and messages on their way.

@@ -123,6 +123,16 @@ const void* address_in(const os::Module& module, std::uint64_t offset) {
     return address;
 }
 
+// Whether a descriptor lies there: in data, all of it in the module, and marked as one. Null if not.
+const TaskDescriptor* descriptor_in(const os::Module& module, std::uint64_t offset) {
+    const auto* const begin = static_cast<const std::byte*>(address_in(module, offset));
+    if (reinterpret_cast<std::uintptr_t>(begin) % alignof(TaskDescriptor) != 0 || os::is_code(begin)) return nullptr;
+    const std::optional<os::Module> end = os::module_of(begin + sizeof(TaskDescriptor) - 1);
+    if (!end || end->base != module.base) return nullptr;
+    const auto* const descriptor = reinterpret_cast<const TaskDescriptor*>(begin);
+    return descriptor->mark == TaskDescriptor::is_descriptor ? descriptor : nullptr;
+}
+
 }  // namespace
 
 namespace detail {
@@ -150,8 +160,8 @@ ResolvedTask resolve(const TaskPlace& place, const std::string& modules) {
     }
     ResolvedTask task;
     const os::Module module = module_named(names.descriptor);
-    task.descriptor = static_cast<const TaskDescriptor*>(address_in(module, place.descriptor));
-    if (hash_of(task.descriptor->signature().name()) != place.signature)
+    task.descriptor = descriptor_in(module, place.descriptor);
+    if (task.descriptor == nullptr || hash_of(task.descriptor->signature().name()) != place.signature)
         throw BootstrapError("multiproc: " + module.path + " has no task of this signature at that place");
     if (place.function == 0) return task;
     const os::Module function_module = module_named(names.function);

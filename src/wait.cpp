@@ -3,6 +3,7 @@
 #include <stdexcept>
 
 #include "deadline.hpp"
+#include "interrupt.hpp"
 #include "process_state.hpp"
 #include "runtime.hpp"
 #include "wait_set.hpp"
@@ -38,7 +39,8 @@ std::vector<std::size_t> detail::wait_for_any(std::span<const Waitable> things, 
     for (const Waitable& thing : things) sets.push_back(&thing.waiters());
     do {
         WaitSet::wait_for_any(sets, deadline, is_none_ready);
-    } while (ready.empty() && is_none_ready() && deadline > os::Clock::now());
+    } while (ready.empty() && is_none_ready() && !is_over(deadline));
+    if (ready.empty()) throw_if_interrupted();
     return ready;
 }
 

@@ -75,7 +75,8 @@ std::uint32_t WaitSet::enter() {
     const std::uint32_t slot = this_thread_slot.get(runtime);
     WaitSlot& mine = runtime.wait_slot(slot);
     mine.word.store(0, std::memory_order_relaxed);
-    mine.waits_in.store(name(), std::memory_order_relaxed);
+    // Not before the word is 0: one who has found this thread's bit at an earlier wait may wake it as soon as it sees this.
+    mine.waits_in.store(name(), std::memory_order_release);
     die_here(DeathPoint::waiter_announced);
     mark(slot);
     return slot;
@@ -86,7 +87,7 @@ std::uint32_t WaitSet::enter_all(std::span<WaitSet* const> sets) {
     const std::uint32_t slot = this_thread_slot.get(runtime);
     WaitSlot& mine = runtime.wait_slot(slot);
     mine.word.store(0, std::memory_order_relaxed);
-    mine.waits_in.store(several_sets, std::memory_order_relaxed);
+    mine.waits_in.store(several_sets, std::memory_order_release);  // see `enter`
     die_here(DeathPoint::waiter_for_any_announced);
     for (WaitSet* const set : sets) set->mark(slot);
     return slot;

@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <span>
 
+#include "interrupt.hpp"
 #include "os.hpp"
 
 namespace multiproc {
@@ -69,7 +70,7 @@ public:
         release();
         for (;;) {
             park(slot, deadline);
-            if (is_woken(slot) || deadline <= os::Clock::now()) break;
+            if (is_woken(slot) || is_over(deadline)) break;
             mark(slot);  // whoever was about to wake it may have died with that
         }
         return leave(slot);

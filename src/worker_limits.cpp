@@ -51,7 +51,7 @@ std::uint32_t given_thread_variables() {
     return still;
 }
 
-void apply_worker_limits(std::uint32_t threads, std::uint32_t inherited, std::uint64_t memory) {
+void apply_worker_limits(std::uint32_t threads, std::uint32_t inherited, std::uint64_t memory, bool is_confined) {
     if (threads != 0) {
         share.store(threads, std::memory_order_relaxed);
         std::uint32_t set = 0;
@@ -68,6 +68,7 @@ void apply_worker_limits(std::uint32_t threads, std::uint32_t inherited, std::ui
         given.store(set, std::memory_order_relaxed);
     }
     if (memory == 0) return;
+    if (is_confined) return os::limit_memory(memory);
     Runtime::get().arena();  // while it can be mapped
     os::limit_memory(memory, Arena::size);
 }

@@ -16,7 +16,8 @@ std::uint32_t given_thread_variables();
 
 // In a worker, before any code of the user's. `threads` is its share of the processors, 0 for no limit: libraries that
 // have a pool of threads in each process (OpenMP, BLAS, TBB's users) are told, where the environment does not say
-// otherwise (`inherited`: the parent's given_thread_variables, which do not count as said). `memory` is in bytes, 0 for no limit. Throws std::system_error.
-void apply_worker_limits(std::uint32_t threads, std::uint32_t inherited, std::uint64_t memory);
+// otherwise (`inherited`: the parent's given_thread_variables, which do not count as said). `memory` is in bytes, 0 for no limit; `is_confined`: it has no shared objects, for which else
+// room is set aside. Throws std::system_error.
+void apply_worker_limits(std::uint32_t threads, std::uint32_t inherited, std::uint64_t memory, bool is_confined);
 
 }  // namespace multiproc

@@ -52,4 +52,28 @@ TEST_F(ExampleThumbnails, AreMadeOfEachPictureThatCanBeRead) {
     EXPECT_FALSE(std::filesystem::exists(folder.path() / "thumbs/000003-torn.jpg"));
 }
 
+// The same pictures, when this process reads and writes the files. (Not by plain fork, and where there are sandboxes.)
+TEST_F(ExampleThumbnails, AreMadeByWorkersThatCanOpenNoFiles) {
+    const mp::test::TemporaryDirectory folder;
+    std::filesystem::create_directory(folder.path() / "pictures");
+    const std::string red(std::begin(red_png), std::end(red_png));
+    mp::test::write_file(folder.file("pictures/first.png"), red);
+    mp::test::write_file(folder.file("pictures/torn.png"), red.substr(0, 40));
+
+    const std::string method(to_string(mp::get_all_start_methods().front()));
+    const mp::test::ProgramResult result = mp::test::run_program(
+        MULTIPROC_TEST_THUMBNAILS, {.args = {folder.file("pictures"), "--output", folder.file("thumbs"), "--sandbox",
+                                             "--count", "30", "--start-method", method, "--baseline", "none"}});
+    if (!mp::sandbox_available()) {
+        EXPECT_EQ(result.status, mp::ExitStatus::exited(1));
+        EXPECT_NE(result.err.find(mp::sandbox_problem()), std::string::npos) << result.err;
+        return;
+    }
+    EXPECT_EQ(result.status, mp::ExitStatus::exited(0)) << result.err;
+    EXPECT_NE(result.out.find("30 pictures, 15 failures"), std::string::npos) << result.out;
+    EXPECT_NE(result.err.find("torn.png: "), std::string::npos) << result.err;
+    for (const char* made : {"thumbs/000001-first.jpg", "thumbs/000029-first.jpg", "thumbs/contact-sheet.png"})
+        EXPECT_TRUE(std::filesystem::exists(folder.path() / made)) << made;
+}
+
 }  // namespace

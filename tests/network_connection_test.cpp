@@ -242,4 +242,42 @@ TEST_F(NetworkConnection, can_be_moved_and_outlives_its_listener) {
     EXPECT_EQ(moved.recv(), 5);
 }
 
+// Waits for a client, then for its message, and is interrupted in both.
+int accept_and_receive(mp::AuthKey key, mp::Queue<std::uint16_t> port, mp::Event interrupted) {
+    mp::InterruptScope scope;
+    const mp::Listener listener({.key = key});
+    port.put(listener.port());
+    try {
+        listener.accept<int, int>();
+    } catch (const mp::Interrupted&) {
+        scope.rearm();
+        interrupted.set();
+    }
+    const auto connection = listener.accept<int, int>();
+    connection.send(1);
+    try {
+        return connection.recv();
+    } catch (const mp::Interrupted&) {
+        scope.rearm();
+        connection.send(2);
+    }
+    return connection.recv();
+}
+
+TEST_F(NetworkConnection, ctrl_c_throws_from_accept_and_recv_which_can_be_called_again) {
+    const mp::Queue<std::uint16_t> port;
+    const mp::Event interrupted;
+    mp::Process child(accept_and_receive, key, port, interrupted);
+    child.start();
+    const std::uint16_t number = port.get();
+    child.interrupt();
+    ASSERT_TRUE(interrupted.wait_for(60s));
+    const auto connection = mp::connect<int, int>({.port = number, .key = key});
+    EXPECT_EQ(connection.recv(), 1);
+    child.interrupt();
+    EXPECT_EQ(connection.recv(), 2);
+    connection.send(42);
+    EXPECT_EQ(child.result(), 42);
+}
+
 }  // namespace

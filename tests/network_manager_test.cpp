@@ -108,6 +108,40 @@ TEST_F(NetworkManager, a_call_that_waits_holds_up_no_other) {
     waiting.join();
 }
 
+// Both locks are one client's: what it gives up is the call, not what it holds.
+void interrupted_at_lock(std::uint16_t port, mp::AuthKey key, mp::Event ready, mp::Event interrupted) {
+    const mp::RemoteManager remote({.port = port, .key = key});
+    const auto mine = remote.get<mp::LockProxy>("mine"), others = remote.get<mp::LockProxy>("others");
+    mine.lock();
+    try {
+        const mp::InterruptScope scope;
+        ready.set();
+        others.lock();
+        throw std::runtime_error("it was not interrupted");
+    } catch (const mp::Interrupted&) { interrupted.set(); }
+    others.lock();
+    others.unlock();
+    mine.unlock();
+}
+
+TEST_F(NetworkManager, ctrl_c_throws_from_a_call_and_the_client_keeps_what_it_holds) {
+    Server server;
+    const auto mine = server.manager.lock(), others = server.manager.lock();
+    server.service.publish("mine", mine);
+    server.service.publish("others", others);
+    const mp::Event ready, interrupted;
+    others.lock();
+    mp::Process client(interrupted_at_lock, server.service.port(), server.key, ready, interrupted);
+    client.start();
+    ASSERT_TRUE(ready.wait_for(60s));
+    client.interrupt();
+    ASSERT_TRUE(interrupted.wait_for(60s));
+    others.unlock();
+    client.result();
+    EXPECT_TRUE(mine.try_lock());
+    EXPECT_TRUE(others.try_lock());
+}
+
 void lock_and_die(std::uint16_t port, mp::AuthKey key, std::string gate) {
     const mp::RemoteManager remote({.port = port, .key = key});
     remote.get<mp::LockProxy>("lock").lock();

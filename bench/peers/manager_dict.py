@@ -2,10 +2,11 @@
 
 usage: manager_dict.py CALLS REST
 
-REST: seconds to wait before each call, so that the server sleeps.
+REST: seconds to wait before each call, so that the server sleeps. Then both are kept on one processor.
 """
 
 import multiprocessing
+import os
 import statistics
 import sys
 import time
@@ -13,6 +14,8 @@ import time
 
 def main():
     calls, rest = int(sys.argv[1]), float(sys.argv[2])
+    if rest != 0:
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # also of the server, which is forked
     with multiprocessing.Manager() as manager:
         items = manager.dict()
 

@@ -49,21 +49,29 @@ std::vector<Job> choose_baseline(const std::vector<Job>& jobs, std::size_t pictu
     return {jobs.begin(), jobs.begin() + static_cast<std::ptrdiff_t>(count)};
 }
 
+mp::Pool make_pool(const Options& options, std::size_t workers) {
+    return mp::Pool({.workers = workers,
+                     .start_method = options.start_method,
+                     .sandbox = options.is_sandboxed ? mp::Sandbox::compute : mp::Sandbox::none});
+}
+
+Files files_of(const Options& options) { return options.is_sandboxed ? Files::by_parent : Files::by_workers; }
+
 /// What one worker does on its own, which is what several are compared with.
 Outcome run_baseline(const Options& options, const std::vector<Job>& jobs, std::size_t pictures, FailureLog& failures) {
-    mp::Pool pool({.workers = 1, .start_method = options.start_method});
-    const double seconds_per_job = warm_up(pool, jobs, warm_up_jobs);
+    mp::Pool pool = make_pool(options, 1);
+    const double seconds_per_job = warm_up(pool, jobs, warm_up_jobs, files_of(options));
     const std::vector<Job> chosen =
         options.baseline == Baseline::all ? jobs : choose_baseline(jobs, pictures, seconds_per_job);
     Progress progress("one worker", chosen.size(), 1);
-    return run_jobs(pool, chosen, progress, failures);
+    return run_jobs(pool, chosen, files_of(options), progress, failures);
 }
 
 Outcome run_all(const Options& options, const std::vector<Job>& jobs, FailureLog& failures) {
-    mp::Pool pool({.workers = options.workers, .start_method = options.start_method});
-    warm_up(pool, jobs, std::max(warm_up_jobs, 2 * options.workers));
+    mp::Pool pool = make_pool(options, options.workers);
+    warm_up(pool, jobs, std::max(warm_up_jobs, 2 * options.workers), files_of(options));
     Progress progress(count_of(options.workers, "worker"), jobs.size());
-    return run_jobs(pool, jobs, progress, failures);
+    return run_jobs(pool, jobs, files_of(options), progress, failures);
 }
 
 /// Writes one picture that shows the thumbnails that were made, each picture once.

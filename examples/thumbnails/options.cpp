@@ -21,6 +21,9 @@ folder) and the folders below it, in several processes at once.
   --size N          fit them inside a square of N pixels (default: 128)
   --baseline WHAT   what one worker does first, to compare: none, subset or all
                     (default: subset, about 1.5 seconds' worth)
+  --sandbox         this process reads and writes the files, and the workers,
+                    who get and give bytes, can open none: a picture that
+                    takes its decoder over gets no further (not with fork)
   --help            show this text
 
 Exit status: 0 done, 1 nothing could be made, 2 wrong usage, 130 interrupted.
@@ -78,6 +81,10 @@ Options parse_options(const std::vector<std::string>& arguments) {
         if (argument == "--help" || argument == "-h") {
             options.help = true;
             return options;
+        }
+        if (argument == "--sandbox") {
+            options.is_sandboxed = true;
+            continue;
         }
         if (!argument.starts_with("-")) {
             if (has_folder) throw UsageError("one folder is enough, and '" + std::string(argument) + "' is another");

@@ -26,6 +26,7 @@ struct Options {
     multiproc::StartMethod start_method = multiproc::StartMethod::automatic;
     int size = 128;
     Baseline baseline = Baseline::subset;
+    bool is_sandboxed = false;  ///< workers open no files
     bool help = false;
 };
 

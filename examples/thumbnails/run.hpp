@@ -13,6 +13,12 @@
 
 namespace thumbnails {
 
+/// Who opens them.
+enum class Files {
+    by_workers,  ///< a job is two paths
+    by_parent,   ///< a job is the bytes of a picture, and its result those of the thumbnail: the pool can be sandboxed
+};
+
 /// What came of a list of jobs.
 struct Outcome {
     std::vector<bool> made;  ///< for each job, whether its thumbnail is there
@@ -31,12 +37,13 @@ private:
 
 /// Gets every worker of the pool going with up to `count` of the jobs, and waits for it: what is timed afterwards is
 /// work, not the start of processes. Returns the seconds that one job took, or 0 if the user interrupted.
-double warm_up(multiproc::Pool& pool, const std::vector<Job>& jobs, std::size_t count);
+double warm_up(multiproc::Pool& pool, const std::vector<Job>& jobs, std::size_t count, Files files);
 
 /// Makes the thumbnails. A job that fails is reported and the others go on. If the user interrupts, the pool is
 /// terminated and the outcome tells what was done until then. Never leaves half a file.
 /// Throws multiproc::BrokenPool if no worker can be started.
-Outcome run_jobs(multiproc::Pool& pool, const std::vector<Job>& jobs, Progress& progress, FailureLog& failures);
+Outcome run_jobs(multiproc::Pool& pool, const std::vector<Job>& jobs, Files files, Progress& progress,
+                 FailureLog& failures);
 
 /// `count` of the jobs, evenly spread.
 std::vector<Job> spread(const std::vector<Job>& jobs, std::size_t count);

@@ -18,29 +18,39 @@ namespace fs = std::filesystem;
     throw std::runtime_error(what + ": " + std::generic_category().message(errno != 0 ? errno : EIO));
 }
 
-Image load_thumbnail(const Job& job) {
-    const Bytes file = read_file(job.picture);
-    const Image picture = decode(file, job.size);
-    const Image small = shrink(picture, fit(picture.width, picture.height, job.size));
+Image thumbnail_of(const Bytes& file, int size) {
+    const Image picture = decode(file, size);
+    const Image small = shrink(picture, fit(picture.width, picture.height, size));
     return orient(small, read_jpeg_header(file).orientation);
+}
+
+template <class Work>
+double seconds_of(Work work) {
+    const auto begin = std::chrono::steady_clock::now();
+    try {
+        work();
+    } catch (const std::exception&) {
+        // A broken picture is reported when its turn comes.
+    }
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
 }  // namespace
 
 Size make_thumbnail(const Job& job) {
-    const Image thumbnail = load_thumbnail(job);
+    const Image thumbnail = thumbnail_of(read_file(job.picture), job.size);
     write_file(job.thumbnail, encode_jpeg(thumbnail));
     return {thumbnail.width, thumbnail.height};
 }
 
 double rehearse(const Job& job) {
-    const auto begin = std::chrono::steady_clock::now();
-    try {
-        (void)encode_jpeg(load_thumbnail(job));
-    } catch (const std::exception&) {
-        // A broken picture is reported when its turn comes.
-    }
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    return seconds_of([&] { (void)make_thumbnail_of(read_file(job.picture), job.size); });
+}
+
+Bytes make_thumbnail_of(const Bytes& picture, int size) { return encode_jpeg(thumbnail_of(picture, size)); }
+
+double rehearse_with(const Bytes& picture, int size) {
+    return seconds_of([&] { (void)make_thumbnail_of(picture, size); });
 }
 
 Bytes read_file(const fs::path& path) {

@@ -22,6 +22,10 @@ Size make_thumbnail(const Job& job);
 /// The same work without leaving a file and without failing: gets a worker going, and says how many seconds it took.
 double rehearse(const Job& job);
 
+/// The same for workers that can open no files: from the bytes of a picture to those of its thumbnail.
+Bytes make_thumbnail_of(const Bytes& picture, int size);
+double rehearse_with(const Bytes& picture, int size);
+
 Bytes read_file(const std::filesystem::path& path);
 
 /// Writes beside the final name, then renames: whoever reads `path`, or stops the program, never meets half a file.

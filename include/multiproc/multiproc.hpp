@@ -26,6 +26,7 @@
 #include <multiproc/exit_status.hpp>
 #include <multiproc/freeze_support.hpp>
 #include <multiproc/imap.hpp>
+#include <multiproc/interrupt.hpp>
 #include <multiproc/lock.hpp>
 #include <multiproc/manager.hpp>
 #include <multiproc/partial.hpp>
@@ -35,6 +36,7 @@
 #include <multiproc/proxy.hpp>
 #include <multiproc/queue.hpp>
 #include <multiproc/remote_error.hpp>
+#include <multiproc/sandbox.hpp>
 #include <multiproc/semaphore.hpp>
 #include <multiproc/shared_array.hpp>
 #include <multiproc/shared_memory.hpp>

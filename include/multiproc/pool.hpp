@@ -35,6 +35,7 @@
 #include <multiproc/detail/pool_client.hpp>
 #include <multiproc/pool_calls.hpp>
 #include <multiproc/pool_stats.hpp>
+#include <multiproc/sandbox.hpp>
 #include <multiproc/start_method.hpp>
 #include <multiproc/timeout.hpp>
 
@@ -95,6 +96,10 @@ struct PoolOptions {
     /// Who uses it makes a `tbb::global_control` with `max_allowed_parallelism` in the initializer and keeps it; the
     /// number is in the variable TBB_NUM_THREADS. A pool made in a worker has that many workers by default, too.
     bool limit_threads = true;
+    /// `Sandbox::compute` for tasks that handle what strangers made: from the end of the initializer on workers can compute
+    /// and nothing else; see sandbox.hpp. Not with StartMethod::fork, whose children are copies of this process with all
+    /// that it knows and has open, nor without workers: the constructor or `start` say so.
+    Sandbox sandbox = Sandbox::none;
     /// A file (UTF-8) for a timeline of all tasks in Chrome's trace format, written when the pool has ended: open it in
     /// Perfetto (ui.perfetto.dev) or chrome://tracing, one row a worker, one box a task. Each task then travels alone
     /// and is timed, which small ones feel. The constructor throws std::system_error if it cannot be written.
@@ -119,7 +124,8 @@ public:
     Pool& operator=(Pool&& other) noexcept;
 
     /// Starts the workers now. Throws BootstrapError without `freeze_support()`, StartError if the system refuses one
-    /// of them (those already started are ended, and it can be tried again), ClosedError after `close`.
+    /// of them (those already started are ended, and it can be tried again) or has no sandbox that was asked for,
+    /// ClosedError after `close`.
     void start();
 
     /// The same pool with options for the calls made through it: `pool.with({.timeout = 2s}).map(f, xs)`.

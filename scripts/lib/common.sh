@@ -118,7 +118,7 @@ install_build_tools() {
     case $(platform) in
         debian)
             install_debian g++ cmake ninja-build ccache libcereal-dev libstb-dev \
-                'libboost-dev|libboost1.81-dev' libssl-dev \
+                'libboost-dev|libboost1.81-dev' libssl-dev libseccomp-dev \
                 'libjpeg62-turbo-dev|libjpeg-turbo8-dev|libjpeg-dev'
             ;;
         macos)
@@ -128,7 +128,8 @@ install_build_tools() {
         *)
             say "This system is unknown here, so nothing is installed. It must have: a C++20 compiler (GCC 12," \
                 "Clang 14 or newer), CMake 3.25, Ninja, the headers of cereal and of stb," \
-                "and if possible libjpeg-turbo, and for multiproc::network the headers of Boost and OpenSSL"
+                "and if possible libjpeg-turbo, libseccomp for sandboxes, and for multiproc::network the headers of Boost" \
+                "and OpenSSL"
             ;;
     esac
     need cmake ninja

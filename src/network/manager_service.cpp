@@ -151,10 +151,11 @@ private:
     }
 
     void answer_all(const ServiceConnection& connection, Client& client) {
-        // A client that waits for an answer sends nothing, so what can be received then is the end.
+        // A client that waits for an answer sends nothing but that it waits no more; or what can be received is the end.
         const detail::CallWatch watch([&] { return !is_closing_ && !connection.poll(); });
         for (;;) {
             const Question question = connection.recv();
+            if (question.kind == Question::Kind::give_up) continue;  // it was answered meanwhile
             if (question.kind == Question::Kind::release) {
                 client.release(question.object, question.times);
                 continue;

@@ -1,9 +1,13 @@
 // The public interface, on top of streams of messages.
 #include <multiproc/network.hpp>
 
+#include <algorithm>
 #include <chrono>
+#include <optional>
 #include <stdexcept>
 #include <utility>
+
+#include <multiproc/interrupt.hpp>
 
 #include "acceptor.hpp"
 #include "deadline.hpp"
@@ -16,6 +20,22 @@ using network::ByteStream;
 using network::MessageStream;
 
 namespace {
+
+// How often a wait looks whether it is interrupted, if it can be.
+constexpr auto look_interval = std::chrono::milliseconds(50);
+
+// `wait`s until there is something, at most until the deadline. Throws Interrupted.
+template <class Wait>
+auto until_interrupted(const std::optional<Timeout>& timeout, Wait wait) {
+    const os::Deadline deadline = deadline_or_never(timeout);
+    for (;;) {
+        const os::Deadline end =
+            InterruptScope::is_active() ? std::min<os::Deadline>(deadline, os::Clock::now() + look_interval) : deadline;
+        auto found = wait(end);
+        if (found || end == deadline) return found;
+        InterruptScope::check();
+    }
+}
 
 std::shared_ptr<ByteStream> connect_bytes(const ConnectOptions& options, os::Deadline deadline) {
     const std::vector<network::tcp::endpoint> endpoints = network::resolve(options.address, options.port);
@@ -60,11 +80,11 @@ void RemoteEnd::send(const OutputBuffer& message) const {
 }
 
 std::optional<std::vector<std::byte>> RemoteEnd::receive(std::optional<Timeout> timeout) const {
-    return stream().receive(deadline_or_never(timeout));
+    return until_interrupted(timeout, [&](os::Deadline end) { return stream().receive(end); });
 }
 
 bool RemoteEnd::poll(std::optional<Timeout> timeout) const {
-    return stream().await_message(deadline_or_never(timeout));
+    return until_interrupted(timeout, [&](os::Deadline end) { return stream().await_message(end); });
 }
 
 void RemoteEnd::close() const noexcept {
@@ -89,7 +109,8 @@ std::string Listener::address() const { return acceptor().endpoint().address().t
 std::uint16_t Listener::port() const { return acceptor().endpoint().port(); }
 
 detail::RemoteEnd Listener::accept_end(std::optional<Timeout> timeout) const {
-    std::shared_ptr<MessageStream> stream = acceptor().accept(deadline_or_never(timeout));
+    std::shared_ptr<MessageStream> stream =
+        until_interrupted(timeout, [&](os::Deadline end) { return acceptor().accept(end); });
     if (!stream) throw TimeoutError("multiproc: nobody has connected in time");
     return detail::RemoteEnd(std::move(stream));
 }

@@ -10,12 +10,23 @@
 #include <vector>
 
 #include <multiproc/errors.hpp>
+#include <multiproc/interrupt.hpp>
 
 #include "manager_wire.hpp"
 #include "os.hpp"
 #include "per_thread.hpp"
 
 namespace multiproc {
+
+namespace {
+
+// How often a thread that can be interrupted looks whether it is; and how often the others look up.
+constexpr std::chrono::nanoseconds look_interval = std::chrono::milliseconds(50);
+constexpr std::chrono::nanoseconds longest_interval = std::chrono::hours(1);
+// How long an answer that nobody wants any more is awaited.
+constexpr auto longest_farewell = std::chrono::seconds(1);
+
+}  // namespace
 
 using network::ClientConnection;
 using network::Question;
@@ -62,6 +73,7 @@ public:
 
 private:
     Reply ask(const Question& question);
+    static Reply await_reply(const ClientConnection& connection);
     void take_in(const std::vector<std::uint64_t>& objects);
     static network::ClientNumber random_number() {
         const AuthKey random = AuthKey::random();
@@ -168,7 +180,7 @@ Reply RemoteManager::Link::ask(const Question& question) {
     try {
         mine->connection->get().send(question);
         is_sent = true;
-        return mine->connection->get().recv();
+        return await_reply(mine->connection->get());
     } catch (const EndOfFile&) { all.erase(mine); } catch (const ClosedError&) {
         all.erase(mine);
     } catch (...) {
@@ -176,6 +188,26 @@ Reply RemoteManager::Link::ask(const Question& question) {
         throw;
     }
     throw ClosedError("multiproc: the connection to the manager's service is gone");
+}
+
+// After Ctrl+C the service is told, and then answers soon: the call was given up, or has happened.
+Reply RemoteManager::Link::await_reply(const ClientConnection& connection) {
+    std::optional<std::chrono::steady_clock::time_point> end;
+    for (;;) {
+        {
+            const InterruptHold hold;
+            const auto interval = InterruptScope::is_active() ? look_interval : longest_interval;
+            if (std::optional<Reply> reply = connection.recv_for(interval)) return std::move(*reply);
+        }
+        if (!InterruptScope::is_pending()) continue;
+        const auto now = std::chrono::steady_clock::now();
+        if (!end) {
+            connection.send({.kind = Question::Kind::give_up});
+            end = now + longest_farewell;
+        } else if (*end <= now) {
+            InterruptScope::check();
+        }
+    }
 }
 
 void RemoteManager::Link::take_in(const std::vector<std::uint64_t>& objects) {

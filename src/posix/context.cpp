@@ -72,7 +72,7 @@ Noted* noted = nullptr;  // of a server, which has one thread; its children inhe
 bool read_fixed(const std::string& context, Fixed& fixed) {
     if (context.size() < sizeof fixed) return false;
     std::memcpy(&fixed, context.data(), sizeof fixed);
-    return true;
+    return fixed.affinity_size <= fixed.affinity.size();
 }
 
 // POSIX can only tell the mask by changing it, which another thread's new file would see. Linux tells without.
@@ -179,22 +179,29 @@ bool ignores_hangup(const std::string& context) {
     return read_fixed(context, fixed) && fixed.hangup_ignored != 0;
 }
 
+std::optional<ContextText> text_of(const std::string& context) {
+    Fixed fixed;
+    if (!read_fixed(context, fixed)) return std::nullopt;
+    ContextText text;
+    std::size_t next = sizeof fixed;
+    // The last one ends with the context, if its terminating zero is missing.
+    const auto take = [&] {
+        std::string word(context.c_str() + next);
+        next += word.size() + 1;
+        return word;
+    };
+    if (fixed.directory != 0) text.directory = take();
+    for (std::uint32_t i = 0; i < fixed.entries && next < context.size(); ++i) text.environment.push_back(take());
+    return text;
+}
+
 void apply_context(const std::string& context) {
     Fixed fixed;
-    if (!read_fixed(context, fixed)) return;
-    std::vector<std::string> entries;
-    const char* next = context.data() + sizeof fixed;
-    const char* const end = context.data() + context.size();
-    if (fixed.directory != 0) {
-        const std::string name = next;
-        if (::chdir(next) != 0) fail(("entering the child's directory " + name).c_str());
-        next += name.size() + 1;
-    }
-    for (std::uint32_t i = 0; i < fixed.entries && next < end; ++i) {
-        entries.emplace_back(next);
-        next += entries.back().size() + 1;
-    }
-    set_environment(entries);
+    const std::optional<ContextText> text = text_of(context);
+    if (!text || !read_fixed(context, fixed)) return;
+    if (text->directory && ::chdir(text->directory->c_str()) != 0)
+        fail(("entering the child's directory " + *text->directory).c_str());
+    set_environment(text->environment);
     ::umask(static_cast<mode_t>(fixed.mask));
 #if defined(__linux__)
     // Only where it differs: an affinity that was set no longer follows when the administrator gives the group more

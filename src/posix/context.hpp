@@ -28,6 +28,13 @@ std::string capture_context(const std::optional<std::vector<std::string>>& env, 
                             const std::string& directory);
 // Whether SIGHUP was ignored where this was captured.
 bool ignores_hangup(const std::string& context);
+// What a context says in words.
+struct ContextText {
+    std::optional<std::string> directory;
+    std::vector<std::string> environment;
+};
+// Nothing if it is none.
+std::optional<ContextText> text_of(const std::string& context);
 // Makes this process have them. What the system refuses (a limit above the hard one) stays as it is, but a directory that
 // cannot be entered is an error.
 void apply_context(const std::string& context);

@@ -230,12 +230,11 @@ void Server::receive(Client& client) {
     for (;;) {
         Received part = receive_some(fd_of(client.requests), bytes, sizeof bytes, MSG_DONTWAIT);
         if (part.error == EAGAIN || part.error == EWOULDBLOCK) return;
-        for (Handle& handle : part.descriptors) client.descriptors.push_back(std::move(handle));
+        client.received.add({bytes, part.size}, std::move(part.descriptors));
         if (part.size == 0) {
             client.gone = true;
             return;
         }
-        client.received.insert(client.received.end(), bytes, bytes + part.size);
         if (part.size < sizeof bytes) return;
     }
 }

@@ -19,6 +19,7 @@
 #include "leash.hpp"
 #include "messages.hpp"
 #include "process_end.hpp"
+#include "request_queue.hpp"
 #include "spare.hpp"
 
 namespace multiproc::os::posix {
@@ -170,21 +171,16 @@ bool has_ended(const Launching::Server& server) noexcept {
     return retry([&] { return ::poll(entries, 2, 0); }) != 0;
 }
 
-struct Answer {
-    Reply reply;
-    std::vector<Handle> attached;
-};
-
-// The server's next answer. Nothing if it breaks off.
-std::optional<Answer> receive_answer(const Launching::Server& server) noexcept {
-    Answer answer;
+// The server's next answer. Nothing if it breaks off, or says what no server says.
+std::optional<ReceivedReply> receive_answer(const Launching::Server& server) noexcept {
     try {
-        if (!await_answer(server) ||
-            !receive_all(server.connection->requests(), &answer.reply, sizeof answer.reply, answer.attached)) {
+        Reply reply;
+        std::vector<Handle> attached;
+        if (!await_answer(server) || !receive_all(server.connection->requests(), &reply, sizeof reply, attached)) {
             return std::nullopt;
         }
+        return check_reply(reply, std::move(attached));
     } catch (const std::exception&) { return std::nullopt; }
-    return answer;
 }
 
 struct Started {
@@ -230,7 +226,7 @@ std::optional<Started> ask(const Launching::Server& server, const Request& reque
         if (error != 0) return std::nullopt;
         die_here(DeathPoint::server_asked);
     }
-    std::optional<Answer> answer = receive_answer(server);
+    std::optional<ReceivedReply> answer = receive_answer(server);
     if (!answer) return std::nullopt;
     die_here(DeathPoint::server_answer_got);
     Started started{answer->reply, {}};
@@ -271,7 +267,7 @@ Started ask_some_server(Launching& state, const Request& request) {
 // none to be had, or if its server is gone: then it is left to end by itself.
 std::optional<SpareOffer> take_offer(Launching::Server& server) {
     if (!std::exchange(server.spare_asked, false)) return std::nullopt;
-    std::optional<Answer> answer = receive_answer(server);
+    std::optional<ReceivedReply> answer = receive_answer(server);
     if (!answer || has_ended(server)) {
         forget(server);
         return std::nullopt;

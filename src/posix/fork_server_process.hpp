@@ -4,7 +4,6 @@
 #include <sys/types.h>
 
 #include <cstddef>
-#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -13,6 +12,7 @@
 
 #include "fork_server.hpp"
 #include "identity.hpp"
+#include "request_queue.hpp"
 #include "spare.hpp"
 
 namespace multiproc::os::posix {
@@ -35,8 +35,7 @@ private:
         Handle requests, statuses;
         Handle end, leash_reader, leash_writer;  // see leash.hpp; none if it has no leash
         std::string leash_name;
-        std::vector<unsigned char> received;
-        std::deque<Handle> descriptors;
+        RequestQueue received;
         std::vector<unsigned char> unsent;  // statuses that the client's socket had no room for
         bool gone = false;                  // nothing more is heard of it, nor told to it
         bool left = false;                  // it said so
@@ -74,9 +73,6 @@ private:
     bool has_one_thread_ = false;  // until it runs something that could start another
 };
 
-// Whether all came with a request that should; the kernel drops what this process may not have. `own`: how many of the
-// first a spare child has already.
-bool is_complete(const ReceivedRequest& request, std::size_t own) noexcept;
 // What a child does with its request; `next` is the first of its descriptors that is not used yet.
 void unpack(ReceivedRequest& request, std::size_t next, Bootstrap& bootstrap);
 

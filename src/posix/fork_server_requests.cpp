@@ -2,9 +2,7 @@
 #include <poll.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <csignal>
-#include <cstring>
 #include <system_error>
 #include <utility>
 
@@ -38,45 +36,32 @@ bool is_single_threaded() noexcept {
 }  // namespace
 
 std::optional<NewChild> Server::handle_requests(const std::shared_ptr<Client>& client) {
-    std::vector<unsigned char>& received = client->received;
-    std::size_t used = 0;
     std::optional<NewChild> child;
     while (!child) {
-        ReceivedRequest request;
-        RequestHeader& header = request.header;
-        if (received.size() - used < sizeof header) break;
-        std::memcpy(&header, received.data() + used, sizeof header);
-        if (header.context_size > largest_context || header.descriptors > max_descriptors) {
-            client->gone = true;  // not one of ours
-            break;
+        std::optional<ReceivedRequest> request = client->received.next();
+        if (!request) break;
+        const RequestHeader& header = request->header;
+        switch (header.kind) {
+            case RequestKind::leave: client->gone = client->left = true; return std::nullopt;
+            case RequestKind::signal:
+                // Known here means not reaped: the pid is still that child's.
+                if (children_.count(header.pid) != 0) ::kill(header.pid, header.signal);
+                break;
+            case RequestKind::preload:
+                run_preload(*request);
+                die_here(DeathPoint::server_preloaded);
+                break;
+            case RequestKind::spare:
+                die_here(DeathPoint::server_got_request);
+                child = fork_ahead_for(client, *std::move(request));
+                break;
+            case RequestKind::fork:
+                die_here(DeathPoint::server_got_request);
+                child = fork_for(client, *std::move(request));
+                break;
         }
-        if (received.size() - used < sizeof header + header.context_size) break;
-        used += sizeof header;
-        if (header.kind == RequestKind::leave) {
-            client->gone = client->left = true;
-            break;
-        }
-        if (header.kind == RequestKind::signal) {
-            // Known here means not reaped: the pid is still that child's.
-            if (children_.count(header.pid) != 0) ::kill(header.pid, header.signal);
-            continue;
-        }
-        request.context.assign(reinterpret_cast<const char*>(received.data() + used), header.context_size);
-        used += header.context_size;
-        while (request.descriptors.size() < header.descriptors && !client->descriptors.empty()) {
-            request.descriptors.push_back(std::move(client->descriptors.front()));
-            client->descriptors.pop_front();
-        }
-        if (header.kind == RequestKind::preload) {
-            run_preload(request);
-            die_here(DeathPoint::server_preloaded);
-            continue;
-        }
-        die_here(DeathPoint::server_got_request);
-        child = header.kind == RequestKind::spare ? fork_ahead_for(client, std::move(request))
-                                                  : fork_for(client, std::move(request));
     }
-    received.erase(received.begin(), received.begin() + static_cast<std::ptrdiff_t>(used));
+    if (!client->received.is_sound()) client->gone = true;  // not one of ours
     return child;
 }
 
@@ -137,13 +122,6 @@ void unpack(ReceivedRequest& request, std::size_t next, Bootstrap& bootstrap) {
     if ((request.header.flags & has_lifeline) != 0) launching().lifeline = std::move(descriptors[next++]);
     for (; next < descriptors.size(); ++next) bootstrap.handles.push_back(std::move(descriptors[next]));
     bootstrap.context = std::move(request.context);
-}
-
-bool is_complete(const ReceivedRequest& request, std::size_t own) noexcept {
-    const RequestHeader& header = request.header;
-    const std::size_t fixed =
-        4 + ((header.flags & has_directory) != 0 ? 1u : 0u) + ((header.flags & has_lifeline) != 0 ? 1u : 0u);
-    return request.descriptors.size() + own >= std::max<std::size_t>(header.descriptors, fixed);
 }
 
 // Returns something in the child only.

@@ -57,7 +57,7 @@ private:
 
 }  // namespace
 
-std::pair<std::unique_ptr<HandleLink>, Handle> HandleLink::create() {
+std::pair<std::unique_ptr<HandleLink>, Handle> HandleLink::create(Peer) {
     auto [ours, childs] = make_socket_pair(SOCK_STREAM);
     return {std::make_unique<SocketLink>(std::move(ours), false), std::move(childs)};
 }

@@ -75,6 +75,22 @@ struct Inheritance {
 // process's rights are in the way.
 pid_t spawn(Role role, const Launch& request, const Inheritance& inheritance);
 
+// What the variable by which a process is told that it is a child says.
+struct Announcement {
+    Role role = Role::child;
+    long parent = 0;
+    std::uint64_t parent_start = 0;  // 0 if it is not known
+    bool has_door = false;
+    bool has_lifeline = false;
+    std::size_t handles = 0;
+
+    std::string text() const;
+    // How many descriptors there are.
+    int count() const noexcept { return 2 + has_door + has_lifeline + static_cast<int>(handles); }
+};
+// Nothing if it was written by another version.
+std::optional<Announcement> parse_announcement(const char* text) noexcept;
+
 // What a process that `spawn` started finds.
 struct Arrival {
     Role role;

@@ -40,10 +40,13 @@ Handle create_memory(std::size_t size) {
     return memory;
 }
 
-bool is_trustworthy(int fd, const struct stat& facts) {
-    if (!S_ISREG(facts.st_mode)) return false;
+// Without fstat, which in many C libraries is a call that looks at paths too, and so is refused in a sandbox. Only what
+// lies in memory can be sealed. Where its descriptors stand in it is of no use to anybody.
+bool is_memory_of(int fd, std::size_t size) {
     const int seals = ::fcntl(fd, F_GET_SEALS);
-    return seals != -1 && (seals & F_SEAL_SHRINK) != 0;
+    if (seals == -1 || (seals & F_SEAL_SHRINK) == 0) return false;
+    const off_t end = ::lseek(fd, 0, SEEK_END);
+    return end >= 0 && static_cast<std::size_t>(end) >= size;
 }
 
 #else
@@ -74,9 +77,11 @@ Handle create_memory(std::size_t size) {
     }
 }
 
-bool is_trustworthy(int, const struct stat& facts) {
+bool is_memory_of(int fd, std::size_t size) {
+    struct stat facts {};
     // macOS reports no file type at all for shared memory.
-    return S_ISREG(facts.st_mode) || (facts.st_mode & S_IFMT) == 0;
+    return ::fstat(fd, &facts) == 0 && (S_ISREG(facts.st_mode) || (facts.st_mode & S_IFMT) == 0) &&
+           facts.st_size >= 0 && static_cast<std::size_t>(facts.st_size) >= size;
 }
 
 #endif
@@ -129,12 +134,9 @@ Segment Segment::create(std::size_t size) {
 }
 
 Segment Segment::adopt(Handle handle, std::size_t size, Access access) {
-    struct stat facts {};
     const int fd = fd_of(handle);
-    if (!handle || !is_possible(size) || ::fstat(fd, &facts) != 0 || !is_trustworthy(fd, facts) || facts.st_size < 0 ||
-        static_cast<std::size_t>(facts.st_size) < size) {
+    if (!handle || !is_possible(size) || !is_memory_of(fd, size))
         fail("this is no shared memory of the expected size", EBADMSG);
-    }
     std::byte* const data = map(fd, size, access);
     if (data == nullptr) {
         // A descriptor that is not open for reading and writing is a peer's fault, anything else this machine's.

@@ -42,6 +42,7 @@ ReceivedRequest await_use(const Handle& line, const Handle& baton) {
     ReceivedRequest request;
     try {
         if (!receive_all(fd_of(line), &request.header, sizeof request.header, request.descriptors)) exit_now(0);
+        if (request.header.context_size > largest_context) exit_now(1);
         request.context.resize(request.header.context_size);
         if (!receive_all(fd_of(line), request.context.data(), request.context.size(), request.descriptors)) exit_now(0);
     } catch (const std::exception&) { exit_now(1); }

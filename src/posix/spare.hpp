@@ -44,6 +44,12 @@ struct ReceivedRequest {
     std::vector<Handle> descriptors;
 };
 
+// An answer as it arrived.
+struct ReceivedReply {
+    Reply reply;
+    std::vector<Handle> attached;
+};
+
 // In a spare child: waits for its request. Ends the process when none comes.
 ReceivedRequest await_use(const Handle& line, const Handle& baton);
 

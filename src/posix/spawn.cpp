@@ -199,11 +199,13 @@ pid_t spawn(Role role, const Launch& request, const Inheritance& inheritance) {
     for (std::size_t i = 0; i < safe.size(); ++i) actions.duplicate(safe[i], first_inherited + static_cast<int>(i));
     actions.close_from(end);
 
-    char bootstrap[128];
-    std::snprintf(bootstrap, sizeof bootstrap, "1 %c %ld %llu %d %d %zu", static_cast<char>(role),
-                  static_cast<long>(::getpid()), static_cast<unsigned long long>(own_start_time()), has_door,
-                  has_lifeline, inheritance.handles.size());
-    std::vector<std::string> entries = environment_of(role, request, bootstrap);
+    const Announcement announcement{role,
+                                    static_cast<long>(::getpid()),
+                                    own_start_time(),
+                                    has_door != 0,
+                                    has_lifeline != 0,
+                                    inheritance.handles.size()};
+    std::vector<std::string> entries = environment_of(role, request, announcement.text());
     std::vector<char*> environment;
     for (std::string& entry : entries) environment.push_back(entry.data());
     environment.push_back(nullptr);
@@ -218,38 +220,37 @@ pid_t spawn(Role role, const Launch& request, const Inheritance& inheritance) {
     return pid;
 }
 
-namespace {
+std::string Announcement::text() const {
+    char text[128];
+    std::snprintf(text, sizeof text, "1 %c %ld %llu %d %d %zu", static_cast<char>(role), parent,
+                  static_cast<unsigned long long>(parent_start), int{has_door}, int{has_lifeline}, handles);
+    return text;
+}
 
-struct Announced {
+std::optional<Announcement> parse_announcement(const char* text) noexcept {
+    Announcement result;
     char role = 0;
-    long parent = 0;
-    std::uint64_t parent_start = 0;
-    int has_door = 0;
-    int has_lifeline = 0;
-    std::size_t handles = 0;
-
-    int count() const noexcept { return 2 + has_door + has_lifeline + static_cast<int>(handles); }
-};
-
-// What the variable says; nothing if it was written by another version.
-std::optional<Announced> parse(const char* text) noexcept {
-    Announced result;
     unsigned long long start = 0;
-    int used = 0;
-    if (std::sscanf(text, "1 %c %ld %llu %d %d %zu%n", &result.role, &result.parent, &start, &result.has_door,
-                    &result.has_lifeline, &result.handles, &used) != 6 ||
-        text[used] != '\0' || (result.role != 'c' && result.role != 's') || (result.has_door | 1) != 1 ||
-        (result.has_lifeline | 1) != 1 || result.handles > 100000) {
+    int has_door = 0, has_lifeline = 0, used = 0;
+    if (std::sscanf(text, "1 %c %ld %llu %d %d %zu%n", &role, &result.parent, &start, &has_door, &has_lifeline,
+                    &result.handles, &used) != 6 ||
+        text[used] != '\0' || (role != 'c' && role != 's') || result.parent < 1 || (has_door | 1) != 1 ||
+        (has_lifeline | 1) != 1 || result.handles > 100000) {
         return std::nullopt;
     }
+    result.role = static_cast<Role>(role);
     result.parent_start = start;
+    result.has_door = has_door != 0;
+    result.has_lifeline = has_lifeline != 0;
     return result;
 }
+
+namespace {
 
 // A program that a child starts before it took the variable away inherits the variable, but is not meant. It can be
 // told by its parent: another than the one named, although that one lives. Any doubt counts as meant: who is meant and
 // does not know would run main once more, and start children in its turn.
-bool is_for_another(const Announced& announced) noexcept {
+bool is_for_another(const Announcement& announced) noexcept {
     static std::atomic<long> known{0};
     if (known.load(std::memory_order_relaxed) == announced.parent) return true;
     if (static_cast<long>(::getppid()) == announced.parent || announced.parent_start == 0) return false;
@@ -273,7 +274,7 @@ bool is_for_another(const Announced& announced) noexcept {
 bool has_arrived() noexcept {
     const char* const text = std::getenv(variable);                       // NOLINT(concurrency-mt-unsafe)
     if (text == nullptr || text[0] < '0' || text[0] > '9') return false;  // not written by any version of this library
-    const std::optional<Announced> found = parse(text);
+    const std::optional<Announcement> found = parse_announcement(text);
     if (is_secure_process()) {
         // The environment is the word of a user with fewer rights, so there is no child to be made of it. But if it may
         // be true, to go on as the program would start children in its turn, without end.
@@ -289,7 +290,7 @@ std::optional<Arrival> take_arrival() {
         ::unsetenv(variable);
         return std::nullopt;
     }
-    const std::optional<Announced> found = parse(std::getenv(variable));
+    const std::optional<Announcement> found = parse_announcement(std::getenv(variable));
     ::unsetenv(variable);
     // To go on as if this were no child would run main once more, and so start children in its turn.
     if (!found) refuse("it was started by another version of the library");
@@ -299,13 +300,13 @@ std::optional<Arrival> take_arrival() {
     int next = first_inherited;
     const auto take = [&] { return DescriptorLock().own_and_close_on_exec(next++, variable); };
     Arrival arrival;
-    arrival.role = static_cast<Role>(found->role);
+    arrival.role = found->role;
     Bootstrap& bootstrap = arrival.bootstrap;
     bootstrap.parent_pid = static_cast<std::uint32_t>(found->parent);
     bootstrap.parent = take();
     Handle door, lifeline;
-    if (found->has_door != 0) door = take();
-    if (found->has_lifeline != 0) lifeline = take();
+    if (found->has_door) door = take();
+    if (found->has_lifeline) lifeline = take();
     bootstrap.out = take();
     for (std::size_t i = 0; i < found->handles; ++i) bootstrap.handles.push_back(take());
     Launching& state = launching();

@@ -7,6 +7,9 @@
 // parent: children are trusted as threads are. What the receiver is protected against are accidents: a token that was
 // never sent, an entry that a wild pointer wrote. An entry counts only with a check that depends on a secret of this
 // link, so that no other handle of the receiver is taken, and later closed, in place of a pushed one.
+//
+// A confined child has no such handle: its parent, who has one of it, pulls. What the child names there is its own, so it
+// cannot have the parent take one of the parent's. What was not pulled is gone with the child.
 #include <array>
 #include <new>
 #include <system_error>
@@ -37,6 +40,7 @@ struct Shared {
     std::uint64_t magic;
     std::uint64_t secret;
     std::uint32_t parent_pid;
+    std::uint32_t is_child_confined;
     Direction to_child;
     Direction to_parent;
 };
@@ -57,6 +61,9 @@ public:
         peer_secret_ = mix(shared.secret, is_parent ? 1 : 0);
         out_ = is_parent ? &shared.to_child : &shared.to_parent;
         in_ = is_parent ? &shared.to_parent : &shared.to_child;
+        const bool is_confined = shared.is_child_confined != 0;
+        is_pulled_from_ = is_confined && !is_parent;
+        pulls_ = is_confined && is_parent;
     }
 
     PushingLink(const PushingLink&) = delete;
@@ -75,9 +82,10 @@ public:
     std::uint64_t send(std::span<const RawHandle> handles) override {
         for (const RawHandle handle : handles)
             if (!is_object(handle)) throw_system_error("cannot send a handle that is none", ERROR_INVALID_HANDLE);
-        if (!peer_) throw std::system_error(std::make_error_code(std::errc::not_connected), "cannot send a handle");
+        if (!peer_ && !is_pulled_from_)
+            throw std::system_error(std::make_error_code(std::errc::not_connected), "cannot send a handle");
         // A dead process has no handle table to push into; the call would say "access denied".
-        if (WaitForSingleObject(native(peer_.raw()), 0) == WAIT_OBJECT_0) {
+        if (!is_pulled_from_ && WaitForSingleObject(native(peer_.raw()), 0) == WAIT_OBJECT_0) {
             throw std::system_error(std::make_error_code(std::errc::broken_pipe), "the receiver of a handle has ended");
         }
         const std::uint64_t token = sent_;
@@ -88,7 +96,8 @@ public:
         }
         for (const RawHandle handle : handles) {
             HANDLE pushed = nullptr;
-            if (DuplicateHandle(GetCurrentProcess(), native(handle), native(peer_.raw()), &pushed, 0, FALSE,
+            const HANDLE target = is_pulled_from_ ? GetCurrentProcess() : native(peer_.raw());
+            if (DuplicateHandle(GetCurrentProcess(), native(handle), target, &pushed, 0, FALSE,
                                 DUPLICATE_SAME_ACCESS) == 0) {
                 throw_last_error("cannot send a handle");  // those before it are dropped by the next token
             }
@@ -119,15 +128,28 @@ private:
     Handle take() noexcept {
         const Entry entry = in_->entries[received_ % capacity];  // one private copy: the peer can still write there
         const bool is_genuine = entry.check == check_of(peer_secret_, received_, entry.handle);
+        const auto handle = static_cast<RawHandle>(entry.handle);
+        Handle taken = !is_genuine ? Handle() : pulls_ ? pull(handle) : Handle(handle);
         in_->received.store(++received_, std::memory_order_release);
         die_here(DeathPoint::handles_received);
-        return is_genuine ? Handle(static_cast<RawHandle>(entry.handle)) : Handle();
+        return taken;
+    }
+
+    Handle pull(RawHandle handle) const noexcept {
+        HANDLE copy = nullptr;
+        if (!peer_ || !is_object(handle) ||
+            DuplicateHandle(native(peer_.raw()), native(handle), GetCurrentProcess(), &copy, 0, FALSE,
+                            DUPLICATE_SAME_ACCESS | DUPLICATE_CLOSE_SOURCE) == 0)
+            return {};
+        return own(copy);
     }
 
     Segment segment_;
     Handle peer_;
     std::uint64_t secret_ = 0;       // of what this end sends, as it was before anybody could have scribbled over it
     std::uint64_t peer_secret_ = 0;  // of what it receives
+    bool is_pulled_from_ = false;
+    bool pulls_ = false;
     Direction* out_ = nullptr;
     Direction* in_ = nullptr;
     std::uint64_t sent_ = 0;
@@ -136,12 +158,13 @@ private:
 
 }  // namespace
 
-std::pair<std::unique_ptr<HandleLink>, Handle> HandleLink::create() {
+std::pair<std::unique_ptr<HandleLink>, Handle> HandleLink::create(Peer child) {
     Segment segment = Segment::create(sizeof(Shared));
     auto* shared = new (segment.data()) Shared;  // the counters are 0; an entry is written before it is read
     shared->magic = link_magic;
     shared->secret = random_number();
     shared->parent_pid = GetCurrentProcessId();
+    shared->is_child_confined = child == Peer::confined ? 1 : 0;
     Handle child_end = duplicate(segment.handle());
     return {std::make_unique<PushingLink>(std::move(segment), Handle(), true), std::move(child_end)};
 }
@@ -150,7 +173,8 @@ std::unique_ptr<HandleLink> HandleLink::adopt(Handle child_end) {
     Segment segment = Segment::adopt(std::move(child_end), sizeof(Shared));
     const auto& shared = *reinterpret_cast<const Shared*>(segment.data());
     if (shared.magic != link_magic) refuse("not the child's end of a handle link");
-    return std::make_unique<PushingLink>(std::move(segment), process_to_send_to(shared.parent_pid), false);
+    Handle parent = shared.is_child_confined != 0 ? Handle() : process_to_send_to(shared.parent_pid);
+    return std::make_unique<PushingLink>(std::move(segment), std::move(parent), false);
 }
 
 }  // namespace multiproc::os

@@ -211,6 +211,8 @@ std::optional<Module> module_of(const void* address) {
 
 Module main_module() { return describe(GetModuleHandleW(nullptr)); }
 
+void remember_modules() {}  // the system finds what is loaded by its path, in a sandbox too
+
 Module load_module(const std::string& path) {
     const std::wstring wide = widen(path);
     // A full path makes the module's own directory the first place for what it needs in turn.

@@ -1,7 +1,6 @@
 // A child dies with its parent in two ways. The kernel kills it when the last handle of the parent's job is closed (see
 // launch.cpp), whatever state it is in. Where the child could not be put into that job, a thread of the child waits for
 // the parent's process; the same thread carries out what the parent asks for by `Signal::interrupt`.
-#include <csignal>
 #include <mutex>
 #include <system_error>
 #include <thread>
@@ -25,19 +24,6 @@ Parent& parent_of_this_process() {
     return parent;
 }
 
-// What Ctrl+C does: runs the C runtime's handler for SIGINT, on a thread of its own, else ends the process. (Handlers
-// of SetConsoleCtrlHandler are the console's business; nobody but the console can call them.)
-void interrupt_this_process() noexcept {
-    // There is no portable way to look at a disposition without changing it for a moment.
-    const auto handler = std::signal(SIGINT, SIG_IGN);
-    if (handler == SIG_IGN) return;
-    if (handler == SIG_ERR) exit_now(control_c_code);
-    std::signal(SIGINT, handler);
-    // By default `raise` would end the process with exit code 3, which does not tell why.
-    if (handler == SIG_DFL) exit_now(control_c_code);
-    std::raise(SIGINT);
-}
-
 [[noreturn]] void watch(const Handle& parent, const Handle& interrupt) noexcept {
     const HANDLE handles[] = {native(parent.raw()), native(interrupt.raw())};
     for (;;) {
@@ -56,6 +42,12 @@ void remember_parent(Handle process, std::uint32_t pid) {
     const std::lock_guard lock(parent.mutex);
     parent.process = std::move(process);
     parent.pid = pid;
+}
+
+void forget_parent() noexcept {
+    Parent& parent = parent_of_this_process();
+    const std::lock_guard lock(parent.mutex);
+    parent.process.reset();
 }
 
 Handle process_to_send_to(std::uint32_t pid) {

@@ -101,11 +101,19 @@ public:
         }
     }
 
+    // The table names the events of all, and the creator's handle is power over that process.
+    void keep_only(std::span<const std::size_t> slots) noexcept override {
+        for (const std::size_t slot : slots) event_for_sleeping(slot);
+        creator_.reset();
+        table_ = nullptr;
+        segment_ = Segment();
+    }
+
     void unpark(std::size_t slot, const std::atomic<std::uint32_t>&) noexcept override {
         if (slot >= slot_count) return;
         std::atomic_thread_fence(std::memory_order_seq_cst);  // see `park`
         HANDLE event = events_[slot].load(std::memory_order_acquire);
-        if (event == nullptr) {
+        if (event == nullptr && table_ != nullptr) {
             const std::uint64_t entry = table_->entries[slot].load(std::memory_order_seq_cst);
             if (entry == 0) return;  // nobody has slept here, and who is about to will see the changed word
             event = keep(slot, copy_of(slot, entry));
@@ -149,6 +157,7 @@ private:
     HANDLE event_for_sleeping(std::size_t slot) noexcept {
         if (slot >= slot_count) return nullptr;
         if (const HANDLE event = events_[slot].load(std::memory_order_acquire)) return event;
+        if (table_ == nullptr) return nullptr;
         std::uint64_t entry = table_->entries[slot].load(std::memory_order_acquire);
         if (entry != 0) return keep(slot, copy_of(slot, entry));
 
@@ -186,7 +195,7 @@ private:
     }
 
     Segment segment_;
-    Table* table_;
+    Table* table_;          // null after `keep_only`
     std::uint64_t secret_;  // as it was when nobody could have scribbled over it
     Handle creator_;
     bool is_creator_;

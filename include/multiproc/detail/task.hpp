@@ -102,6 +102,9 @@ private:
 };
 
 struct TaskDescriptor {
+    /// Tells it from whatever else lies in a module: what a message names is looked at before it is called.
+    static constexpr std::uint64_t is_descriptor = 0x6b7361742e706d2e;
+    std::uint64_t mark;
     void (*run)(TaskRun&);
     const std::type_info& (*signature)() noexcept;  ///< of callable, parameters and result
     const std::type_info& (*callable)() noexcept;
@@ -136,7 +139,8 @@ struct CallableCodec<F> {
     static constexpr bool has_function = true;
     static const void* function(F f) noexcept { return reinterpret_cast<const void*>(f); }
     static void write(OutputBuffer&, F) noexcept {}
-    static F read(InputBuffer&, const void* function) noexcept {
+    static F read(InputBuffer&, const void* function) {
+        if (function == nullptr) require_function(function);  // the message names none
         return reinterpret_cast<F>(const_cast<void*>(function));
     }
 };
@@ -299,7 +303,8 @@ const std::type_info& type_of() noexcept {
 
 template <class F, class Called>
 struct TaskDescriptorOf {
-    static inline TaskDescriptor value{&TaskRunner<F, Called>::run, &type_of<TaskRunner<F, Called>>, &type_of<F>};
+    static inline TaskDescriptor value{TaskDescriptor::is_descriptor, &TaskRunner<F, Called>::run,
+                                       &type_of<TaskRunner<F, Called>>, &type_of<F>};
 };
 
 /// A callable prepared for travelling: what it is, and how its calls are written.
