@@ -23,9 +23,7 @@ void call_until_dead(Plan plan, LockProxy lock, Dict dict) {
     for (int i = 0; i < 50; ++i) call_in_session(lock, dict, i);
 }
 
-}  // namespace
-
-void test_calls_manager(Plan plan) {
+void let_client_die(Plan plan) {
     const Manager manager;
     const LockProxy lock = manager.lock();
     const Dict dict = manager.dict<int, int>();
@@ -55,7 +53,7 @@ bool use_server(const Manager& manager, const LockProxy& lock, int number) {
     } catch (const ClosedError&) { return false; }
 }
 
-void test_serves_as_manager(Plan plan) {
+void let_server_die(Plan plan) {
     {
         Manager manager;
         const LockProxy lock = manager.lock();
@@ -70,5 +68,11 @@ void test_serves_as_manager(Plan plan) {
     const Manager another;
     EXPECT_TRUE(use_server(another, another.lock(), 1));
 }
+
+}  // namespace
+
+// On threads of their own: a thread's session with a server that has ended stays until the thread ends.
+void test_calls_manager(Plan plan) { std::thread(let_client_die, plan).join(); }
+void test_serves_as_manager(Plan plan) { std::thread(let_server_die, plan).join(); }
 
 }  // namespace multiproc::test
