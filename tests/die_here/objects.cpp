@@ -1,5 +1,6 @@
 // Shared objects: who makes and drops them, and who buries a process that has.
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,11 @@ void make_objects(Arena::Ref others = {}) {
         arena.release(others);
     }
     arena.reclaim();  // as if there was no room
+    // And where a place is in use behind one that is free.
+    std::optional<RawArray<char>> first(7'000u);
+    const RawArray<char> second(7'000);
+    first.reset();
+    arena.reclaim();
 }
 
 void make_objects_until_dead(Plan plan, std::uint64_t others) {
