@@ -59,6 +59,14 @@ void start_until_dead(Plan plan) {
 }
 
 void preload(int) {}
+int same(int number) { return number; }
+
+// A process comes to the server once, before it starts its first child.
+int start_grandchild(int number) {
+    Process child(same, number);
+    child.start();
+    return child.result();
+}
 
 }  // namespace
 
@@ -98,9 +106,14 @@ void test_is_fork_server(Plan plan) {
     for (int i = 0; i < 20 && !has_died(); ++i) {
         // Nobody notices: another server is started, and the children run on.
         EXPECT_EQ(start_one(given, i), i + 5);
-        if (plan.where() != DeathPoint::server_preloaded && plan.where() != DeathPoint::server_visited) continue;
-        Pool pool({.workers = 1, .preload = partial(preload, i)});
-        EXPECT_EQ(pool.apply([](int number) { return number; }, i), i);
+        if (plan.where() == DeathPoint::server_visited) {
+            Process child(start_grandchild, i);
+            child.start();
+            EXPECT_EQ(child.result(), i);
+        } else if (plan.where() == DeathPoint::server_preloaded) {
+            Pool pool({.workers = 1, .preload = partial(preload, i)});
+            EXPECT_EQ(pool.apply(same, i), i);
+        }
     }
     holds_soon([] { return has_died(); }, 2s);
     expect_starting_works();
