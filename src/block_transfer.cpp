@@ -135,7 +135,6 @@ void BlockLedger::send_discard(TaskRingParent& ring) noexcept {
     if (place == nullptr) return;
     reinterpret_cast<BlockRecord*>(place)->number = *std::exchange(orphaned_, std::nullopt);
     ring.push(RecordKind::discard, sizeof(BlockRecord));
-    die_here(DeathPoint::handles_discarded);
 }
 
 bool BlockLedger::accept(const ResultRingParent::Record& record, TaskRingParent& ring, os::HandleLink& link) {

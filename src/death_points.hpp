@@ -215,7 +215,6 @@ enum class DeathScenario : std::uint8_t {
     POINT(blocks_attached, anywhere, owns_pool) \
     POINT(blocks_received, anywhere, works, owns_pool) \
     POINT(block_detached, anywhere, owns_pool) \
-    POINT(handles_discarded, anywhere, owns_pool) \
     POINT(handle_pushed, windows, works, owns_pool) \
     POINT(handles_sent, anywhere, works, owns_pool) \
     POINT(handles_received, anywhere, works, owns_pool) \
