@@ -7,6 +7,7 @@
 #include <new>
 
 #include "arena_layout.hpp"
+#include "die_here.hpp"
 
 namespace multiproc {
 namespace {
@@ -100,12 +101,14 @@ std::optional<Arena::Ref> Arena::begin(Head& head, std::uint32_t generation, Kin
             return std::nullopt;
         }
         word->fetch_or(std::uint64_t{1} << (self_ % 64), std::memory_order_relaxed);
+        die_here(DeathPoint::object_prepared);
     }
     // One for the bits of an object is this process's until that object names it.
     const CellWord word = kind == overflow_kind
                               ? CellWord{Status::taken, kind, static_cast<std::uint16_t>(self_ + 1), generation}
                               : CellWord{Status::live, kind, no_process, generation};
     head.word.store(word.pack(), std::memory_order_release);
+    die_here(DeathPoint::object_made);
     return Ref{place_of(head), generation};
 }
 
@@ -123,8 +126,9 @@ std::optional<Arena::Ref> Arena::create_in_span(std::size_t span, std::size_t ce
         std::uint64_t empty = free_cell(use.count);
         if (head.word.load(std::memory_order_relaxed) != empty) continue;
         std::uint32_t generation = 0;
-        if (head.word.compare_exchange_strong(empty, take(generation), std::memory_order_acq_rel))
-            return begin(head, generation, kind, bytes);
+        if (!head.word.compare_exchange_strong(empty, take(generation), std::memory_order_acq_rel)) continue;
+        die_here(DeathPoint::cell_taken);
+        return begin(head, generation, kind, bytes);
     }
     return std::nullopt;
 }
@@ -155,12 +159,15 @@ bool Arena::take_spans(std::size_t first, std::size_t count) noexcept {
     std::uint64_t empty = 0;
     const SpanWord mine{0, SpanWord::taken, static_cast<std::uint16_t>(self_ + 1), static_cast<std::uint32_t>(count)};
     if (!spans[0].compare_exchange_strong(empty, mine.pack(), std::memory_order_acq_rel)) return false;
+    die_here(DeathPoint::first_span_taken);
     for (std::size_t i = 1; i < count; ++i) {
         empty = 0;
         const SpanWord other{0, SpanWord::rest, no_process, static_cast<std::uint32_t>(i)};
-        if (spans[i].compare_exchange_strong(empty, other.pack(), std::memory_order_acq_rel)) continue;
-        give_spans_back(first, count);
-        return false;
+        if (!spans[i].compare_exchange_strong(empty, other.pack(), std::memory_order_acq_rel)) {
+            give_spans_back(first, count);
+            return false;
+        }
+        die_here(DeathPoint::next_span_taken);
     }
     return true;
 }
@@ -171,8 +178,10 @@ void Arena::give_spans_back(std::size_t first, std::size_t count) noexcept {
     for (std::size_t i = 1; i < count; ++i) {
         std::uint64_t its = SpanWord{0, SpanWord::rest, no_process, static_cast<std::uint32_t>(i)}.pack();
         spans[i].compare_exchange_strong(its, 0, std::memory_order_acq_rel);
+        die_here(DeathPoint::next_span_given_back);
     }
     spans[0].store(0, std::memory_order_release);
+    die_here(DeathPoint::spans_given_back);
 }
 
 // Makes cells of a free span.
@@ -187,9 +196,11 @@ bool Arena::divide(std::size_t span, std::size_t size_class) noexcept {
     for (std::size_t offset = 0; offset < span_size; offset += std::size_t{1} << size_class)
         head_at(static_cast<std::uint32_t>((span * span_size + offset) / alignment))
             ->word.store(free_cell(division), std::memory_order_relaxed);
+    die_here(DeathPoint::span_laid_out);
     tables().spans[span].store(
         SpanWord{static_cast<std::uint8_t>(size_class), SpanWord::cells, no_process, division}.pack(),
         std::memory_order_release);
+    die_here(DeathPoint::span_divided);
     return true;
 }
 
@@ -211,9 +222,11 @@ std::optional<Arena::Ref> Arena::create_large(Kind kind, std::size_t bytes) noex
         Head& head = *head_at(static_cast<std::uint32_t>(first * span_size / alignment));
         std::uint32_t generation = 0;
         head.word.store(take(generation), std::memory_order_relaxed);
+        die_here(DeathPoint::large_cell_taken);
         // From here on what a death leaves is found by the cell.
         const SpanWord whole{0, SpanWord::large, no_process, static_cast<std::uint32_t>(count)};
         tables().spans[first].store(whole.pack(), std::memory_order_release);
+        die_here(DeathPoint::large_span_announced);
         return begin(head, generation, kind, bytes);
     }
     return std::nullopt;
@@ -232,11 +245,14 @@ std::atomic<std::uint64_t>* Arena::holders_of(Head& head, std::uint32_t process,
         std::uint64_t mine = overflow.word.load(std::memory_order_relaxed);
         const CellWord owner = CellWord::unpack(head.word.load(std::memory_order_relaxed));
         overflow.overflow.store(Ref{place_of(head), owner.generation}.pack(), std::memory_order_release);
+        die_here(DeathPoint::overflow_named);
         // It belongs to this object from here on, and is freed with it; also if that is before it is marked as live.
         if (head.overflow.compare_exchange_strong(seen, made->pack(), std::memory_order_acq_rel)) {
+            die_here(DeathPoint::overflow_linked);
             seen = made->pack();
             const CellWord live{Status::live, overflow_kind, no_process, made->generation};
             overflow.word.compare_exchange_strong(mine, live.pack(), std::memory_order_acq_rel);
+            die_here(DeathPoint::overflow_live);
         } else {
             vacate(overflow);
         }
@@ -260,7 +276,9 @@ bool Arena::hold_for(Ref ref, std::uint32_t process) noexcept {
     if (word == nullptr) return false;
     const std::uint64_t bit = std::uint64_t{1} << (process % 64);
     const bool is_new = (word->fetch_or(bit, std::memory_order_seq_cst) & bit) == 0;
+    die_here(DeathPoint::hold_marked);
     head->additions.fetch_add(1, std::memory_order_seq_cst);
+    die_here(DeathPoint::hold_counted);
     for (int looks = 0;; ++looks) {
         const CellWord cell = CellWord::unpack(head->word.load(std::memory_order_seq_cst));
         const bool is_same = cell.generation == ref.generation;
@@ -302,7 +320,9 @@ void Arena::release_for(Ref ref, std::uint32_t process) noexcept {
 // Of two that let go at once the second one sees no holder, as both exchanges are of one order; and whoever sees none may
 // free it, since nobody can come to hold what nobody holds.
 void Arena::clear_bit(Head& head, Ref ref, std::atomic<std::uint64_t>& word, std::uint64_t bit) noexcept {
-    if ((word.fetch_and(~bit, std::memory_order_seq_cst) & bit) != 0) free_unless_held(head, ref);
+    const bool was_set = (word.fetch_and(~bit, std::memory_order_seq_cst) & bit) != 0;
+    die_here(DeathPoint::hold_cleared);
+    if (was_set) free_unless_held(head, ref);
 }
 void Arena::free_unless_held(Head& head, Ref ref) noexcept {
     if (is_held(head)) return;
@@ -315,6 +335,7 @@ void Arena::mark_owned(Ref ref) noexcept {
     Head* const head = find(ref);
     if (head == nullptr) return;
     head->holders.fetch_or(owned_bit, std::memory_order_seq_cst);
+    die_here(DeathPoint::owner_marked);
     head->additions.fetch_add(1, std::memory_order_seq_cst);
 }
 void Arena::release_owned(Ref ref) noexcept {
@@ -325,6 +346,7 @@ void Arena::free(Head& head, std::uint64_t seen) noexcept {
     const CellWord before = CellWord::unpack(seen);
     const CellWord mine{Status::clearing, before.kind, static_cast<std::uint16_t>(self_ + 1), before.generation};
     if (!head.word.compare_exchange_strong(seen, mine.pack(), std::memory_order_seq_cst)) return;
+    die_here(DeathPoint::clearing_begun);
     if (before.status == Status::live && is_held(head)) {  // since a moment ago, see hold_for
         head.word.store(CellWord{Status::live, before.kind, no_process, before.generation}.pack(),
                         std::memory_order_seq_cst);
@@ -333,7 +355,9 @@ void Arena::free(Head& head, std::uint64_t seen) noexcept {
     }
     if (const Clear clear = clears[before.kind].load(std::memory_order_acquire); clear != nullptr)
         clear(*this, reinterpret_cast<std::byte*>(&head) + head_size);
+    die_here(DeathPoint::object_cleared);
     release_overflow(head);
+    die_here(DeathPoint::overflow_released);
     vacate(head);
 }
 
@@ -343,6 +367,7 @@ void Arena::release_overflow(Head& head) noexcept {
     if (!ref) return;
     Head* const overflow = find(ref);
     if (overflow != nullptr && kind(ref) == overflow_kind) vacate(*overflow);
+    die_here(DeathPoint::overflow_vacated);
     head.overflow.store(0, std::memory_order_relaxed);
 }
 
@@ -350,10 +375,15 @@ void Arena::release_overflow(Head& head) noexcept {
 void Arena::vacate(Head& head) noexcept {
     const std::size_t span = std::size_t{place_of(head)} * alignment / span_size;
     const SpanWord use = SpanWord::unpack(tables().spans[span].load(std::memory_order_acquire));
-    if (use.use != SpanWord::large) return head.word.store(free_cell(use.count), std::memory_order_release);
+    if (use.use != SpanWord::large) {
+        head.word.store(free_cell(use.count), std::memory_order_release);
+        return die_here(DeathPoint::cell_vacated);
+    }
     const SpanWord taken{0, SpanWord::taken, static_cast<std::uint16_t>(self_ + 1), use.count};
     tables().spans[span].store(taken.pack(), std::memory_order_release);
+    die_here(DeathPoint::spans_taken_back);
     if (use.count > 1) segment_->discard((span + 1) * span_size, (use.count - 1) * span_size);
+    die_here(DeathPoint::spans_discarded);
     give_spans_back(span, use.count);
 }
 

@@ -106,7 +106,7 @@ public:
         return payload >= segment_->data() && payload < segment_->data() + size;
     }
 
-    // For tests.
+    // For tests; spans that somebody is at work on, or that were lost, count as well.
     std::size_t object_count() const noexcept;
 
 private:

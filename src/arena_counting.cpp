@@ -9,6 +9,7 @@
 
 #include "arena.hpp"
 #include "arena_layout.hpp"
+#include "die_here.hpp"
 
 namespace multiproc {
 namespace {
@@ -51,11 +52,14 @@ bool Arena::change_count(Head& head, Ref ref, Ref holder, Note& note, bool is_do
         next = {is_down ? next.count - 1 : next.count + 1, is_down, holder.place,
                 holder.generation % CountWord::generations};
     } while (!head.counted.compare_exchange_weak(seen, next.pack(), std::memory_order_seq_cst));
+    die_here(DeathPoint::count_changed);
     std::uint64_t expected = intent(holder.generation, is_down);
     note.compare_exchange_strong(expected, is_down ? 0 : counted, std::memory_order_seq_cst);
+    die_here(DeathPoint::count_noted);
     // So that the next one need not look it up.
     std::uint64_t mine = next.pack();
     head.counted.compare_exchange_strong(mine, CountWord{next.count}.pack(), std::memory_order_seq_cst);
+    die_here(DeathPoint::count_settled);
     return true;
 }
 
@@ -63,6 +67,7 @@ bool Arena::count_up(Ref ref, Ref holder, Note& note) noexcept {
     Head* const head = find(ref);
     if (head == nullptr) return false;
     note.store(intent(holder.generation, false), std::memory_order_seq_cst);
+    die_here(DeathPoint::count_up_intended);
     if (!change_count(*head, ref, holder, note, false)) {
         note.store(0, std::memory_order_relaxed);
         return false;
@@ -81,6 +86,7 @@ void Arena::count_down(Ref ref, Ref holder, Note& note) noexcept {
     }
     if (head == nullptr || seen == 0 || seen == up) return note.store(0, std::memory_order_relaxed);
     note.store(down, std::memory_order_seq_cst);
+    die_here(DeathPoint::count_down_intended);
     change_count(*head, ref, holder, note, true);
     if (CountWord::unpack(head->counted.load(std::memory_order_seq_cst)).count == 0) free_unless_held(*head, ref);
 }

@@ -2,6 +2,7 @@
 // for objects they do not make any more.
 #include "arena.hpp"
 #include "arena_layout.hpp"
+#include "die_here.hpp"
 
 namespace multiproc {
 namespace {
@@ -20,9 +21,9 @@ void Arena::sweep_overflow(Head& head, std::uint64_t seen) noexcept {
                                                   Ref{place_of(head), cell.generation}.pack();
     const CellWord live{Status::live, overflow_kind, no_process, cell.generation};
     const CellWord mine{Status::taken, overflow_kind, static_cast<std::uint16_t>(self_ + 1), cell.generation};
-    if (head.word.compare_exchange_strong(seen, (is_named ? live : mine).pack(), std::memory_order_acq_rel) &&
-        !is_named)
-        vacate(head);
+    if (!head.word.compare_exchange_strong(seen, (is_named ? live : mine).pack(), std::memory_order_acq_rel)) return;
+    die_here(DeathPoint::swept_overflow_decided);
+    if (!is_named) vacate(head);
 }
 
 void Arena::sweep_cell(Head& head, std::uint32_t process) noexcept {
@@ -38,6 +39,7 @@ void Arena::sweep_cell(Head& head, std::uint32_t process) noexcept {
             const CellWord mine{Status::taken, 0, static_cast<std::uint16_t>(self_ + 1), cell.generation};
             std::uint64_t expected = seen;
             if (head.word.compare_exchange_strong(expected, mine.pack(), std::memory_order_acq_rel)) {
+                die_here(DeathPoint::swept_cell_taken);
                 release_overflow(head);
                 vacate(head);
             }
@@ -65,8 +67,10 @@ void Arena::release_all(std::uint32_t process) noexcept {
             // One sweeper has it: the word is that process's no more.
             std::uint64_t expected = seen;
             const SpanWord mine{0, SpanWord::taken, static_cast<std::uint16_t>(self_ + 1), word.count};
-            if (tables().spans[span].compare_exchange_strong(expected, mine.pack(), std::memory_order_acq_rel))
-                give_spans_back(span, word.count);
+            if (!tables().spans[span].compare_exchange_strong(expected, mine.pack(), std::memory_order_acq_rel))
+                continue;
+            die_here(DeathPoint::swept_spans_taken);
+            give_spans_back(span, word.count);
         } else if ((word.use != SpanWord::large && word.use != SpanWord::cells) || !has_memory(span)) {
             continue;
         } else if (word.use == SpanWord::large) {
@@ -95,24 +99,32 @@ void Arena::reclaim() noexcept {
             if (cell(taken).load(std::memory_order_relaxed) != empty ||
                 !cell(taken).compare_exchange_strong(empty, take(generation), std::memory_order_acq_rel))
                 break;
+            die_here(DeathPoint::reclaimed_cell_taken);
         }
         std::uint64_t expected = seen;
         const SpanWord mine{0, SpanWord::taken, static_cast<std::uint16_t>(self_ + 1), 1};
         if (taken >= span_size &&
             tables().spans[span].compare_exchange_strong(expected, mine.pack(), std::memory_order_acq_rel)) {
+            die_here(DeathPoint::reclaimed_span_taken);
             segment_->discard(span * span_size, span_size);
+            die_here(DeathPoint::reclaimed_span_discarded);
             give_spans_back(span, 1);
             continue;
         }
-        for (std::size_t offset = 0; offset < taken; offset += step)
+        for (std::size_t offset = 0; offset < taken; offset += step) {
             cell(offset).store(free_cell(use.count), std::memory_order_release);
+            die_here(DeathPoint::reclaimed_cell_given_back);
+        }
     }
 }
 
 std::size_t Arena::object_count() const noexcept {
     std::size_t count = 0;
+    std::size_t covered = 0;  // spans up to here belong to a large object, or to what somebody is at work on
     for (std::size_t span = 0; span < span_count; ++span) {
         const SpanWord word = SpanWord::unpack(tables().spans[span].load(std::memory_order_acquire));
+        if (word.use == SpanWord::taken || (word.use == SpanWord::rest && span >= covered)) ++count;
+        if (word.use == SpanWord::taken || word.use == SpanWord::large) covered = span + word.count;
         if ((word.use != SpanWord::cells && word.use != SpanWord::large) || !has_memory(span)) continue;
         const std::size_t step = word.use == SpanWord::large ? span_size : std::size_t{1} << word.shift;
         for (std::size_t offset = 0; offset < span_size; offset += step) {

@@ -8,6 +8,7 @@
 #include <multiproc/errors.hpp>
 
 #include "deadline.hpp"
+#include "die_here.hpp"
 #include "interrupt.hpp"
 #include "runtime.hpp"
 #include "wait_set.hpp"
@@ -73,13 +74,16 @@ struct BarrierState {
         broken.phase = Round::broken;
         broken.arrived = 0;
         if (!change(from, broken)) return false;
+        die_here(DeathPoint::barrier_broken);
         waiters.wake_all();
         return true;
     }
     // By who has made it ending or broken: it ends in no other way then.
     void end_round(const Round& round, bool is_reset) noexcept {
         note_reset(round.number, is_reset);
+        die_here(DeathPoint::barrier_reset_noted);
         change(round, round.next());
+        die_here(DeathPoint::barrier_round_ended);
         waiters.wake_all();
     }
     // The actor's process has died: what is left to do is done in its place. Whether there was anything.
@@ -106,6 +110,7 @@ std::uint32_t finish(BarrierState& barrier, const Round& seen, const std::functi
     acting.phase = Round::acting;
     acting.actor = Runtime::get().self_ref();
     if (!barrier.change(seen, acting)) return UINT32_MAX;
+    die_here(DeathPoint::barrier_acting);
     if (action != nullptr && *action) {
         try {
             (*action)();
@@ -117,6 +122,7 @@ std::uint32_t finish(BarrierState& barrier, const Round& seen, const std::functi
     Round ending = acting;
     ending.phase = Round::ending;
     if (!barrier.change(acting, ending)) throw_broken("it was aborted during the action");
+    die_here(DeathPoint::barrier_ending);
     barrier.end_round(ending, false);
     return seen.arrived;
 }
@@ -179,6 +185,7 @@ std::uint32_t Barrier::wait_with(const std::function<void()>* action, std::optio
         Round more = seen;
         ++more.arrived;
         if (!barrier.change(seen, more)) continue;
+        die_here(DeathPoint::barrier_arrived);
         await(barrier, seen.number, deadline);
         return seen.arrived;
     }

@@ -6,6 +6,7 @@
 
 #include <multiproc/errors.hpp>
 
+#include "die_here.hpp"
 #include "shared_object.hpp"
 
 namespace multiproc {
@@ -26,7 +27,9 @@ detail::BlockRef take_in(const BlockEntry& entry, os::Handle handle) {
 
 std::vector<os::Handle> receive_handles(const AttachRecord& record, os::HandleLink& link) {
     if (record.handles == 0) return {};
-    return link.receive(record.token, record.handles);
+    std::vector<os::Handle> handles = link.receive(record.token, record.handles);
+    die_here(DeathPoint::blocks_received);
+    return handles;
 }
 
 }  // namespace
@@ -64,6 +67,7 @@ bool BlockLedger::send_some(std::span<const detail::BlockRef> blocks, TaskRingPa
             known_.emplace(block->id(), std::move(known));
         }
         last_token_ = link.send(handles);
+        die_here(DeathPoint::blocks_sent);
     } catch (...) {
         for (const detail::BlockRef& block : blocks.first(entered)) known_.erase(block->id());
         throw;
@@ -74,6 +78,7 @@ bool BlockLedger::send_some(std::span<const detail::BlockRef> blocks, TaskRingPa
     auto* const entries = reinterpret_cast<BlockEntry*>(record + 1);
     for (std::size_t i = 0; i < blocks.size(); ++i) entries[i] = {blocks[i]->id(), blocks[i]->memory()->segment.size()};
     last_position_ = ring.push(RecordKind::attach, size);
+    die_here(DeathPoint::blocks_attached);
     return true;
 }
 
@@ -94,6 +99,7 @@ bool BlockLedger::send_detached(TaskRingParent& ring) {
         reinterpret_cast<BlockRecord*>(place)->number = static_cast<std::uint64_t>(entry->first);
         last_position_ = leaving_.back().position = ring.push(RecordKind::detach, sizeof(BlockRecord));
         leaving_.back().end = ring.bottom();
+        die_here(DeathPoint::block_detached);
         ++signal_->leaving;
         entry = known_.erase(entry);
         has_sent = true;

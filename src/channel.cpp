@@ -5,6 +5,7 @@
 #include <multiproc/codec.hpp>
 #include <multiproc/errors.hpp>
 
+#include "die_here.hpp"
 #include "per_process.hpp"
 
 namespace multiproc {
@@ -96,7 +97,9 @@ void Channel::wake_child(os::ParkingLot& lot) noexcept {
     std::atomic_thread_fence(std::memory_order_seq_cst);  // mirrored in sleep_child
     std::atomic<std::uint32_t>& asleep = control().asleep;
     if (asleep.load(std::memory_order_relaxed) == 0) return;
-    if (asleep.exchange(0, std::memory_order_acq_rel) != 0) lot.unpark(child_slot_, asleep);
+    if (asleep.exchange(0, std::memory_order_acq_rel) == 0) return;
+    die_here(DeathPoint::child_about_to_be_woken);
+    lot.unpark(child_slot_, asleep);
 }
 
 ExitStatus Channel::said_exit() const noexcept {
@@ -112,6 +115,7 @@ ExitStatus Channel::said_exit() const noexcept {
 void Channel::say_exit(ExitStatus status) noexcept {
     const std::uint64_t kind = status.kind() == ExitStatus::Kind::exited ? 1 : 2;
     control().exit.store((kind << 32) | status.number(), std::memory_order_release);
+    die_here(DeathPoint::child_exit_said);
 }
 
 }  // namespace multiproc

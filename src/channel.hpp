@@ -11,6 +11,7 @@
 
 #include <multiproc/exit_status.hpp>
 
+#include "die_here.hpp"
 #include "doorbell.hpp"
 #include "os.hpp"
 #include "ring.hpp"
@@ -98,8 +99,10 @@ public:
     void sleep_child(os::ParkingLot& lot, HasWork has_work) noexcept {
         std::atomic<std::uint32_t>& asleep = control().asleep;
         asleep.store(1, std::memory_order_relaxed);
+        die_here(DeathPoint::child_falls_asleep);
         std::atomic_thread_fence(std::memory_order_seq_cst);  // mirrored in wake_child: one of us sees the other
         while (asleep.load(std::memory_order_relaxed) != 0 && !has_work()) lot.park(child_slot_, asleep, 1, os::never);
+        die_here(DeathPoint::child_woken);
         asleep.store(0, std::memory_order_relaxed);
     }
 
@@ -108,6 +111,7 @@ public:
     Phase phase() const noexcept { return static_cast<Phase>(control().phase.load(std::memory_order_acquire)); }
     void set_phase(Phase phase) noexcept {
         control().phase.store(static_cast<std::uint32_t>(phase), std::memory_order_release);
+        die_here(DeathPoint::child_phase_told);
     }
     // What the child said about its own end.
     ExitStatus said_exit() const noexcept;

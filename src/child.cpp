@@ -7,6 +7,7 @@
 
 #include <multiproc/errors.hpp>
 
+#include "die_here.hpp"
 #include "environment_check.hpp"
 #include "process_info.hpp"
 #include "reentry.hpp"
@@ -78,6 +79,7 @@ void Child::start(ChildOptions options, const CallMessage* first) {
     channel.control().waiter_slot = options.waiter_slot;
     channel.control().service_slot = options.service_slot;
     channel.set_child_slot(runtime.claim_slot(exit_->process.index));
+    die_here(DeathPoint::start_prepared);
     tasks_ = channel.task_parent();
     results_ = channel.result_parent();
     exit_->on_exit = std::move(options.on_exit);
@@ -110,14 +112,17 @@ void Child::start(ChildOptions options, const CallMessage* first) {
     // Handles can be sent only to a child that is there.
     const bool waits_for_child = first != nullptr && (first->lease != nullptr || !first->attachments.empty());
     if (first != nullptr && !waits_for_child) send(*first);
+    die_here(DeathPoint::start_has_call);
     {
         std::unique_lock<std::mutex> lent;
         if (launch.method == StartMethod::fork) lent = ObjectRegistry::get().lend_all(exit_->process);
         process_ = os::launch(launch, [exit = exit_](ExitStatus status) { ended(exit, status); });
     }
+    die_here(DeathPoint::start_launched);
     entry.keep();
     try {
         link_->connect(*process_);
+        die_here(DeathPoint::start_connected);
         if (waits_for_child) send(*first);
     } catch (const std::system_error&) {
         // It has ended already, or could not be reached, nor get what it is to run: then it is no use. Its end tells the
@@ -145,6 +150,7 @@ void Child::ended(const std::shared_ptr<Exit>& exit, ExitStatus status) noexcept
     // own word counts. A death by signal that nobody saw stays unknown.
     if (status.kind() == ExitStatus::Kind::unknown) status = exit->channel.said_exit();
     exit->status = status;
+    die_here(DeathPoint::end_learned);
     bury(*exit, &Exit::has_ended);
     const std::function<void()> on_exit = std::move(exit->on_exit);
     exit->done.store(true, std::memory_order_release);
@@ -190,6 +196,7 @@ std::optional<std::uint64_t> Child::send_call(const CallMessage& message) {
             std::memcpy(data + message.prefix.size(), message.items.data(), message.items.size());
     }
     const std::uint64_t position = tasks_.push(is_in_segment ? RecordKind::call_in_segment : RecordKind::call, size);
+    die_here(DeathPoint::call_sent);
     wake();
     return position;
 }
@@ -210,6 +217,7 @@ bool Child::send_task(const TaskRef& task) {
     if (!task.modules.empty()) std::memcpy(place + sizeof(TaskRecord), task.modules.data(), task.modules.size());
     definitions_.push_back({0, task.number});  // first, as it may throw
     definitions_.back().position = tasks_.push(RecordKind::task, size);
+    die_here(DeathPoint::task_defined);
     known_tasks_[task.number] = true;
     return true;
 }
@@ -239,6 +247,7 @@ void Child::send_detached() {
 bool Child::send_stop() {
     if (tasks_.reserve(sizeof(RecordWord)) == nullptr) return false;
     tasks_.push(RecordKind::stop, sizeof(RecordWord));
+    die_here(DeathPoint::stop_sent);
     wake();
     return true;
 }

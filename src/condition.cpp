@@ -3,6 +3,7 @@
 #include <stdexcept>
 
 #include "deadline.hpp"
+#include "die_here.hpp"
 #include "interrupt.hpp"
 #include "lock_state.hpp"
 
@@ -31,6 +32,7 @@ bool Condition::wait(std::optional<Timeout> timeout) const {
     std::uint32_t depth = 0;
     const bool was_notified =
         condition_in(state()).waiters.wait_until_woken(deadline, [&] { depth = lock.unlock_wholly(); });
+    die_here(DeathPoint::condition_was_awaited);
     lock.lock_again(depth);
     if (!was_notified) throw_if_interrupted();
     return was_notified;

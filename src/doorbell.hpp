@@ -12,6 +12,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "die_here.hpp"
 #include "os.hpp"
 #include "ring.hpp"
 
@@ -47,6 +48,7 @@ public:
         std::uint32_t mode = page_->mode.load(std::memory_order_relaxed);
         if (!concerns(mode, news)) return;
         if (!page_->mode.compare_exchange_strong(mode, DoorbellPage::nobody, std::memory_order_seq_cst)) return;
+        die_here(DeathPoint::bell_taken);
         if (mode == DoorbellPage::waiter || mode == DoorbellPage::waiter_low) {
             wake(page_->waiter_word, waiter_slot_);
         } else {
@@ -67,6 +69,7 @@ public:
     std::uint32_t service_ticket() const noexcept { return page_->service_word.load(std::memory_order_acquire); }
     void announce(DoorbellPage::Mode mode) noexcept {
         page_->mode.store(mode, std::memory_order_relaxed);
+        die_here(DeathPoint::bell_announced);
         std::atomic_thread_fence(std::memory_order_seq_cst);
     }
     std::uint32_t mode() const noexcept { return page_->mode.load(std::memory_order_relaxed); }
@@ -90,6 +93,7 @@ private:
     }
     void wake(std::atomic<std::uint32_t>& word, std::uint32_t slot) noexcept {
         word.fetch_add(1, std::memory_order_seq_cst);
+        die_here(DeathPoint::bell_rung);
         lot_->unpark(slot, word);
     }
 

@@ -3,6 +3,7 @@
 #include <atomic>
 
 #include "deadline.hpp"
+#include "die_here.hpp"
 #include "interrupt.hpp"
 #include "wait_set.hpp"
 
@@ -25,6 +26,7 @@ void Event::set() const {
     EventState& event = event_in(state());
     std::uint64_t seen = event.count.load(std::memory_order_relaxed);
     while (!is_odd(seen) && !event.count.compare_exchange_weak(seen, seen + 1, std::memory_order_seq_cst)) {}
+    die_here(DeathPoint::event_set);
     // Also if it was set before: whoever set it may have died before it woke anybody.
     event.waiters.wake_all();
 }
@@ -33,6 +35,7 @@ void Event::clear() const {
     EventState& event = event_in(state());
     std::uint64_t seen = event.count.load(std::memory_order_relaxed);
     while (is_odd(seen) && !event.count.compare_exchange_weak(seen, seen + 1, std::memory_order_acq_rel)) {}
+    die_here(DeathPoint::event_cleared);
 }
 
 bool Event::is_set() const { return is_odd(event_in(state()).count.load(std::memory_order_acquire)); }

@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "die_here.hpp"
 #include "interrupt.hpp"
 
 namespace multiproc {
@@ -19,6 +20,7 @@ constexpr int first_pause = 4, longest_pause = 128;
 bool LockState::lock_slowly(std::uint64_t self, os::Deadline deadline, bool is_recursive) {
     if (is_mine() && is_recursive) {
         ++depth_;
+        die_here(DeathPoint::lock_depth_raised);
         return true;
     }
     if (is_mine() && deadline == os::never) {
@@ -57,14 +59,17 @@ bool LockState::lock_slowly(std::uint64_t self, os::Deadline deadline, bool is_r
 bool LockState::take_from_dead(std::uint64_t seen, std::uint64_t self) noexcept {
     if (owner_.load(std::memory_order_relaxed) != seen || ThreadId::is_alive(seen & ~ThreadId::flag)) return false;
     if (!take(seen, self)) return false;
+    die_here(DeathPoint::lock_inherited);
     depth_ = 0;
     owner_died_.store(1, std::memory_order_release);
+    die_here(DeathPoint::lock_death_noted);
     return true;
 }
 
 std::uint32_t LockState::unlock_wholly() {
     const std::uint32_t depth = depth_;
     depth_ = 0;
+    die_here(DeathPoint::lock_depth_dropped);
     unlock();
     return depth;
 }
@@ -72,12 +77,14 @@ std::uint32_t LockState::unlock_wholly() {
 void LockState::lock_again(std::uint32_t depth) {
     const InterruptHold hold;
     lock(os::never, false);
+    die_here(DeathPoint::lock_taken_again);
     depth_ = depth;
 }
 
 void LockState::make_consistent() {
     if (!is_mine()) throw_not_owner(owner_.load());
     owner_died_.store(0, std::memory_order_release);
+    die_here(DeathPoint::lock_made_consistent);
 }
 
 void LockState::throw_not_owner(std::uint64_t seen) {

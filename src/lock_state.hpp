@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "die_here.hpp"
 #include "os.hpp"
 #include "thread_id.hpp"
 #include "wait_set.hpp"
@@ -28,9 +29,11 @@ public:
         if ((seen & ~ThreadId::flag) != self) throw_not_owner(seen);
         if (depth_ != 0) {
             --depth_;
-            return;
+            return die_here(DeathPoint::lock_depth_lowered);
         }
-        if ((owner_.exchange(ThreadId::none, std::memory_order_seq_cst) & ThreadId::flag) != 0) waiters_.wake(1);
+        const bool has_waiters = (owner_.exchange(ThreadId::none, std::memory_order_seq_cst) & ThreadId::flag) != 0;
+        die_here(DeathPoint::lock_released);
+        if (has_waiters) waiters_.wake(1);
     }
     // By its owner, who holds it as often as it may: gives it up altogether, and returns how to take it again.
     std::uint32_t unlock_wholly();
@@ -45,7 +48,9 @@ public:
 
 private:
     bool take(std::uint64_t from, std::uint64_t self) noexcept {
-        return owner_.compare_exchange_strong(from, self, std::memory_order_seq_cst);
+        if (!owner_.compare_exchange_strong(from, self, std::memory_order_seq_cst)) return false;
+        die_here(DeathPoint::lock_word_changed);
+        return true;
     }
     bool lock_slowly(std::uint64_t self, os::Deadline deadline, bool is_recursive);
     bool take_from_dead(std::uint64_t seen, std::uint64_t self) noexcept;

@@ -9,6 +9,7 @@
 
 #include <multiproc/errors.hpp>
 
+#include "die_here.hpp"
 #include "error_transport.hpp"
 #include "interrupt.hpp"
 #include "manager_server.hpp"
@@ -46,12 +47,14 @@ public:
 
     void exchange(const OutputBuffer& call, detail::QueueMessage& answer) {
         calls_.put(call);  // if it throws, nothing was sent
+        die_here(DeathPoint::manager_called);
         ++outstanding_;
         while (outstanding_ > 1) {
             detail::QueueMessage nobodys;
             take(nobodys);
         }
         take(answer);
+        die_here(DeathPoint::manager_answer_got);
     }
 
 private:
@@ -121,7 +124,9 @@ void Session::greet(const detail::PipeEnd& servers) const {
     detail::QueueWriter greeting;
     encode(greeting, Knock::greeting, calls_, answers_, end_.name(), Runtime::get().self_ref().pack());
     servers.encode(greeting);
+    die_here(DeathPoint::manager_session_made);
     detail::HandleAccess::make<ManagerLane>(std::move(accepting)).put(greeting);
+    die_here(DeathPoint::manager_greeted);
 }
 
 struct Sessions {

@@ -12,6 +12,7 @@
 #include <multiproc/errors.hpp>
 
 #include "deadline.hpp"
+#include "die_here.hpp"
 #include "local_run.hpp"
 #include "manager_client.hpp"
 #include "per_process.hpp"
@@ -140,6 +141,7 @@ void ManagerServer::accept(const detail::QueueMessage& message) {
     if (decode<Knock>(in) == Knock::stop) return is_stopping_.store(true);
     auto [calls, answers, peer, process] = decode_all<ManagerLane, ManagerLane, std::uint64_t, std::uint64_t>(in);
     detail::PipeEnd end = detail::PipeEnd::decode(in, answers);
+    die_here(DeathPoint::manager_accepted);
     auto client = std::make_unique<Client>(Client{++clients_, std::move(calls), std::move(answers), std::move(end),
                                                   peer, Runtime::ProcessRef::unpack(process)});
     std::thread([this, mine = std::move(client)] { serve(*mine); }).detach();
@@ -176,6 +178,7 @@ void ManagerServer::serve(const Client& client) {
     } catch (const std::exception&) {
     }  // there is no memory even to say so; the client is told by the end of the session
     client_of_thread = nullptr;
+    die_here(DeathPoint::manager_client_gone);
     forget_client(client);
     // If its parent has died as well, nobody else takes back what it held.
     if (!Runtime::get().is_alive(client.process)) Runtime::get().sweep();
@@ -192,10 +195,13 @@ void ManagerServer::answer_all(const Client& client) {
         }
         const detail::QueueMessage& call = earlier ? *earlier : received;
         if (says_give_up(call)) continue;  // what it does not want was answered before
+        die_here(DeathPoint::manager_call_got);
         try {
             detail::QueueWriter out;
             answer(call.input(), out);
+            die_here(DeathPoint::manager_call_done);
             client.answers.put(out);
+            die_here(DeathPoint::manager_answered);
         } catch (const std::exception&) {
             // The answer cannot be sent, for want of memory or because of what it refers to.
             detail::QueueWriter out;
@@ -252,6 +258,7 @@ detail::ObjectRef ManagerServer::add(const detail::ServedClass& type, void* obje
     }
     detail::ObjectRef token = detail::make_object(detail::ObjectKind::managed, sizeof(ManagedObject));
     *reinterpret_cast<ManagedObject*>(detail::state_of(*token)) = {address_, type_hash(type.type())};
+    die_here(DeathPoint::managed_object_made);
     const std::uint64_t id = token->ref().pack();
     const std::unique_lock lock(mutex_);
     objects_.emplace(id, entry);
@@ -302,7 +309,10 @@ void ManagerServer::collect() {
             objects_.erase(found);
         }
     }
-    if (!objects.empty()) destroy(std::move(objects));
+    if (!objects.empty()) {
+        die_here(DeathPoint::managed_objects_collected);
+        destroy(std::move(objects));
+    }
     const Clock::time_point end = Clock::now();
     next_collection_ = end + std::max<Clock::duration>(collection_interval, (end - begin) * 20);
 }

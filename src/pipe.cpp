@@ -1,5 +1,6 @@
 #include <multiproc/pipe.hpp>
 
+#include "die_here.hpp"
 #include "queue_state.hpp"
 #include "runtime.hpp"
 #include "shared_object.hpp"
@@ -18,6 +19,7 @@ struct PipeEnd::Held {
         const bool is_ours = object->is_ours();
         const Arena::Ref ref = object->ref();
         object.reset();
+        die_here(DeathPoint::pipe_end_dropped);
         if (is_ours && !Runtime::get().arena().exists(ref)) queue_in(lane->data()).getters.wake_all();
     }
     Held(const Held&) = delete;

@@ -317,11 +317,11 @@ private:
     Doorbell doorbell_;
     static constexpr std::uint32_t no_slot = UINT32_MAX;
     std::uint32_t waiter_slot_ = no_slot, service_slot_ = no_slot;
-    bool waiter_present_ = false;  // a thread has the waiter's place
-    bool waiter_asleep_ = false;   //   and sleeps, or is about to
-    bool is_spinning_ = false;     //   or looks at these places, without the mutex
-    bool has_changed_ = false;     //   until something has changed, which it will see when it takes the mutex
-    Patience patience_;
+    bool waiter_present_ = false;   // a thread has the waiter's place
+    bool waiter_asleep_ = false;    //   and sleeps, or is about to
+    bool is_spinning_ = false;      //   or looks at these places, without the mutex
+    bool has_changed_ = false;      //   until something has changed, which it will see when it takes the mutex
+    multiproc::Patience patience_;  // by its full name: queues have a detail::Patience
     std::vector<const RecordWord*> looked_at_;
     bool service_stop_ = false;
     bool service_asleep_ = false;

@@ -8,6 +8,7 @@
 #include <new>
 #include <vector>
 
+#include "die_here.hpp"
 #include "queue_state.hpp"
 #include "shared_object.hpp"
 
@@ -121,9 +122,11 @@ public:
         // in between, whoever sweeps after it finds what was to be done here, see `sweep_ring`.
         ring.previous.store(name_of(last), std::memory_order_relaxed);
         ring.linker.store(Runtime::get().self() + 1, std::memory_order_seq_cst);
+        die_here(DeathPoint::ring_signed);
         arena.mark_owned(ref);
         std::uint64_t none = 0;
         if (!last.next.compare_exchange_strong(none, ref.pack(), std::memory_order_seq_cst)) arena.release_owned(ref);
+        die_here(DeathPoint::ring_linked);
         ring.linker.store(0, std::memory_order_seq_cst);
     }
     // Begins anew with the first ring.
@@ -136,6 +139,7 @@ public:
         const std::uint64_t here = name_of(now), next = now.next.load(std::memory_order_acquire);
         std::uint64_t expected = here;
         state_.last.compare_exchange_strong(expected, next);
+        die_here(DeathPoint::last_ring_advanced);
         open_behind(put_, now, next);
     }
     // Whoever has made the next one the first, or finds it so, lets go of this one for the queue: it can be done again.
@@ -145,7 +149,9 @@ public:
         QueueRing* const ring = open(Arena::Ref::unpack(next));
         std::uint64_t last = here;
         state_.last.compare_exchange_strong(last, next);  // so that it never names a ring that is gone
+        die_here(DeathPoint::last_ring_kept_up);
         state_.first.compare_exchange_strong(expected, next);
+        die_here(DeathPoint::first_ring_advanced);
         if (ring != nullptr) let_go_of_previous(*ring);
         QueueRing* seen = &now;
         get_.compare_exchange_strong(seen, ring);  // null if it was left behind meanwhile: begin again with the first
@@ -180,7 +186,9 @@ private:
         const std::uint64_t previous = first.previous.load(std::memory_order_acquire);
         if (previous == 0) return;
         first.linker.store(0, std::memory_order_seq_cst);
+        die_here(DeathPoint::ring_gone_on_to);
         arena.release_owned(Arena::Ref::unpack(previous));
+        die_here(DeathPoint::previous_ring_released);
         first.previous.store(0, std::memory_order_release);
     }
     void open_behind(std::atomic<QueueRing*>& mine, QueueRing& now, std::uint64_t next) {

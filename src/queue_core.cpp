@@ -12,6 +12,7 @@
 #include <multiproc/queue.hpp>
 
 #include "deadline.hpp"
+#include "die_here.hpp"
 #include "interrupt.hpp"
 #include "queue_client.hpp"
 #include "queue_state.hpp"
@@ -145,6 +146,7 @@ bool put_with(const Opened& opened, std::size_t size, const Patience& patience, 
             }
             claim.slot->size = static_cast<std::uint32_t>(size);
             fill(*claim.slot);
+            die_here(DeathPoint::item_written);
             ring.publish(claim);
             queue.getters.wake_next();
             return true;
@@ -193,7 +195,9 @@ bool get_with(const Opened& opened, const Patience& patience, std::uint64_t send
             const auto finish = [&] {
                 // Before the slot is free, so that the item is always seen here or there. If this process is killed in
                 // between, it has got the item.
+                die_here(DeathPoint::item_read);
                 if (queue.counts != 0) queue.unfinished.fetch_add(1, std::memory_order_seq_cst);
+                die_here(DeathPoint::item_counted);
                 ring.free(claim);
                 if (queue.max_size != 0) queue.putters.wake_next();
                 // Others may wait for this very slot, where the ring ends. Not before the slot is seen to be free: who
@@ -240,6 +244,7 @@ ObjectRef QueueCore::make(std::int64_t max_size, std::size_t inline_bytes, bool 
     const Arena::Ref ring = make_ring(arena, capacity, queue.max_size != 0 ? queue.max_size : capacity, queue.stride);
     queue.first.store(ring.pack());
     queue.last.store(ring.pack());
+    die_here(DeathPoint::first_ring_named);
     arena.mark_owned(ring);
     arena.release(ring);
     return object;
@@ -287,7 +292,9 @@ void QueueMessage::take_parcel(QueueSlot& slot, Arena& arena) noexcept {
         if (size_ != 0) std::memcpy(large_.get(), data_, size_);
         data_ = large_.get();
     }
+    die_here(DeathPoint::parcel_held);
     arena.release_owned(ref);
+    die_here(DeathPoint::parcel_disowned);
     slot.parcel.store(0, std::memory_order_relaxed);
 }
 
@@ -378,6 +385,7 @@ bool QueueCore::done() const {
     do {
         if (seen <= 0 && seen + static_cast<std::int64_t>(size()) <= 0) return false;
     } while (!queue.unfinished.compare_exchange_weak(seen, seen - 1, std::memory_order_seq_cst));
+    die_here(DeathPoint::task_counted_done);
     if (seen == 1 && queue.joiners.has_waiters()) {
         const QueueClient::Use use(opened.client);
         const QueueRing::Result result = opened.client.get_ring().look().result;

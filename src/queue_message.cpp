@@ -9,6 +9,7 @@
 #include <multiproc/detail/shared_object.hpp>
 
 #include "block_store.hpp"
+#include "die_here.hpp"
 #include "queue_state.hpp"
 #include "runtime.hpp"
 #include "shared_object.hpp"
@@ -107,6 +108,7 @@ void NewParcel::fill(Parcel& parcel, std::span<const Attachment> attached) {
             // The parcel's before it is this process's no more, as with parcels themselves.
             reference.ref = stored.pack();
             reference.is_owned.store(1);
+            die_here(DeathPoint::parcel_names_block);
             arena_.mark_owned(stored);
             arena_.release(stored);
         } else {
@@ -118,6 +120,7 @@ void NewParcel::fill(Parcel& parcel, std::span<const Attachment> attached) {
 
 void NewParcel::hand_over(QueueSlot& slot) noexcept {
     slot.parcel.store(ref_.pack(), std::memory_order_release);
+    die_here(DeathPoint::slot_names_parcel);
     arena_.mark_owned(ref_);
     arena_.release(std::exchange(ref_, {}));
 }

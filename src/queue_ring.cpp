@@ -2,6 +2,8 @@
 
 #include <bit>
 
+#include "die_here.hpp"
+
 namespace multiproc {
 namespace {
 
@@ -51,7 +53,9 @@ QueueRing::Claim QueueRing::claim(std::uint32_t self) noexcept {
         }
         if (!slot.word.compare_exchange_strong(seen, pack(lap(tail), writing, self), std::memory_order_acq_rel))
             continue;
+        die_here(DeathPoint::slot_claimed);
         advance(tail_, tail);
+        die_here(DeathPoint::tail_advanced);
         // Consumers had the next ones last.
         os::expect_to_write(&slot_at(tail + ahead));
         return {Result::done, &slot, tail, 0};
@@ -60,6 +64,7 @@ QueueRing::Claim QueueRing::claim(std::uint32_t self) noexcept {
 
 void QueueRing::publish(const Claim& claim) noexcept {
     claim.slot->word.exchange(pack(lap(claim.position), ready), std::memory_order_seq_cst);
+    die_here(DeathPoint::item_published);
 }
 
 QueueRing::Claim QueueRing::take_or_look(std::uint32_t self, bool takes) noexcept {
@@ -77,6 +82,7 @@ QueueRing::Claim QueueRing::take_or_look(std::uint32_t self, bool takes) noexcep
                 case writing: return {Result::busy, &slot, head, seen};
                 case skipped:
                     slot.word.compare_exchange_strong(seen, pack(lap(head) + 1, free_slot), std::memory_order_seq_cst);
+                    die_here(DeathPoint::skipped_slot_freed);
                     break;
                 case taken: break;
                 case ready:
@@ -84,7 +90,9 @@ QueueRing::Claim QueueRing::take_or_look(std::uint32_t self, bool takes) noexcep
                     if (!slot.word.compare_exchange_strong(seen, pack(lap(head), taken, self),
                                                            std::memory_order_acq_rel))
                         continue;
+                    die_here(DeathPoint::item_taken);
                     advance(head_, head);
+                    die_here(DeathPoint::head_advanced);
                     return {Result::done, &slot, head, 0};
             }
         }
@@ -94,13 +102,16 @@ QueueRing::Claim QueueRing::take_or_look(std::uint32_t self, bool takes) noexcep
 
 void QueueRing::free(const Claim& claim) noexcept {
     claim.slot->word.exchange(pack(lap(claim.position) + 1, free_slot), std::memory_order_seq_cst);
+    die_here(DeathPoint::slot_freed);
 }
 
 bool QueueRing::close(const Claim& claim) noexcept {
     std::uint64_t seen = claim.seen;
-    return claim.slot->word.compare_exchange_strong(seen, pack(lap(claim.position), closed),
-                                                    std::memory_order_acq_rel) ||
-           (lap_of(seen) == (lap(claim.position) & 0xffffff) && state_of(seen) == closed);
+    if (claim.slot->word.compare_exchange_strong(seen, pack(lap(claim.position), closed), std::memory_order_acq_rel)) {
+        die_here(DeathPoint::ring_closed);
+        return true;
+    }
+    return lap_of(seen) == (lap(claim.position) & 0xffffff) && state_of(seen) == closed;
 }
 
 bool QueueRing::is_in_use() const noexcept {

@@ -14,6 +14,7 @@
 #include <cstdint>
 
 #include "arena.hpp"
+#include "die_here.hpp"
 #include "runtime.hpp"
 
 namespace multiproc {
@@ -145,6 +146,7 @@ private:
     }
     static void help(std::atomic<std::uint64_t>& place, std::uint64_t from) noexcept {
         place.compare_exchange_strong(from, from + 1, std::memory_order_acq_rel, std::memory_order_relaxed);
+        die_here(DeathPoint::hint_helped);
     }
 
     std::uint64_t mask_;
@@ -165,11 +167,14 @@ bool QueueRing::clear_away(const Claim& claim, Abandon abandon) {
     const std::uint64_t mine = pack(lap_of(claim.seen), state, self());
     std::uint64_t expected = claim.seen;
     if (!claim.slot->word.compare_exchange_strong(expected, mine, std::memory_order_acq_rel)) return true;
+    die_here(DeathPoint::dead_slot_taken);
     abandon(*claim.slot);
+    die_here(DeathPoint::dead_slot_abandoned);
     claim.slot->parcel.store(0, std::memory_order_relaxed);
     const bool is_written = state == writing;
     const std::uint64_t after = is_written ? pack(lap_of(mine), skipped) : pack(lap_of(mine) + 1u, free_slot);
     claim.slot->word.store(after, std::memory_order_seq_cst);
+    die_here(DeathPoint::dead_slot_cleared);
     return true;
 }
 

@@ -2,6 +2,7 @@
 
 #include <multiproc/detail/shared_object.hpp>
 
+#include "die_here.hpp"
 #include "runtime.hpp"
 
 namespace multiproc::detail {
@@ -42,17 +43,29 @@ void sweep_ring(Arena& arena, Arena::Ref ref, std::uint32_t process) noexcept {
         arena.exists(before) &&
         reinterpret_cast<QueueRing*>(arena.payload(before))->next.load(std::memory_order_seq_cst) == ref.pack();
     if (ring.linker.load(std::memory_order_seq_cst) != process + 1) return;
+    die_here(DeathPoint::unlinked_ring_found);
     if (!is_linked) arena.release_owned(ref);  // the sweep itself holds it for the dead process still
     ring.linker.store(0, std::memory_order_seq_cst);
 }
-// From the first ring on. Each names the next, so that is read before it goes.
+// From the first ring on. Each names the next, so that is read before it goes; and it is named as leaving until it is gone,
+// so that whoever goes on after a death finds either of the two.
 void clear_queue(Arena& arena, std::byte* payload) noexcept {
-    std::uint64_t name = queue_in(payload).first.exchange(0);
-    while (name != 0) {
-        const Arena::Ref ring = Arena::Ref::unpack(name);
-        if (!arena.exists(ring)) return;  // a sweep has come to it first, as its maker had not said whose it is
-        name = reinterpret_cast<QueueRing*>(arena.payload(ring))->next.load();
-        arena.release_owned(ring);
+    QueueState& queue = queue_in(payload);
+    const std::uint64_t left = queue.leaving.load(std::memory_order_acquire);
+    if (left != 0 && left != queue.first.load(std::memory_order_acquire)) arena.release_owned(Arena::Ref::unpack(left));
+    while (const std::uint64_t name = queue.first.load(std::memory_order_acquire)) {
+        const Arena::Ref ref = Arena::Ref::unpack(name);
+        if (!arena.exists(ref)) return;  // a sweep has come to it first, as its maker had not said whose it is
+        const QueueRing& ring = *reinterpret_cast<QueueRing*>(arena.payload(ref));
+        // Who made this one the first may have died before it let go of the one before.
+        if (const std::uint64_t previous = ring.previous.load(std::memory_order_acquire); previous != 0)
+            arena.release_owned(Arena::Ref::unpack(previous));
+        queue.leaving.store(name, std::memory_order_release);
+        die_here(DeathPoint::queue_ring_leaving);
+        queue.first.store(ring.next.load(std::memory_order_acquire), std::memory_order_release);
+        die_here(DeathPoint::queue_ring_unnamed);
+        arena.release_owned(ref);
+        die_here(DeathPoint::queue_ring_released);
     }
 }
 

@@ -17,9 +17,10 @@ namespace multiproc::detail {
 struct QueueState {
     std::uint32_t max_size;  // 0: no limit
     std::uint32_t stride;
-    std::uint32_t counts;              // 1: what was taken is unfinished until somebody says that it is done with
-    std::atomic<std::uint64_t> first;  // the ring that items are taken from: a Ref. Owned, as are those behind it
-    std::atomic<std::uint64_t> last;   // the ring that items are put into, or one before it
+    std::uint32_t counts;                // 1: what was taken is unfinished until somebody says that it is done with
+    std::atomic<std::uint64_t> first;    // the ring that items are taken from: a Ref. Owned, as are those behind it
+    std::atomic<std::uint64_t> last;     // the ring that items are put into, or one before it
+    std::atomic<std::uint64_t> leaving;  // at the queue's end: the ring that is let go of
     // Items that were taken, less those that are done with; below 0 if somebody is ahead of that.
     alignas(64) std::atomic<std::int64_t> unfinished;
     alignas(64) WaitSet getters;

@@ -10,6 +10,7 @@
 
 #include "channel.hpp"
 #include "child_main.hpp"
+#include "die_here.hpp"
 #include "preload.hpp"
 #include "runtime.hpp"
 
@@ -143,7 +144,9 @@ void run_child(os::Bootstrap bootstrap) {
     try {
         if (bootstrap.handles.size() < fixed_handles)
             throw BootstrapError("multiproc: parent and child use different versions of the library");
+        die_here(DeathPoint::child_is_there);
         Channel channel = Channel::adopt(std::move(bootstrap.handles[channel_handle]));
+        die_here(DeathPoint::child_has_channel);
         const StartInfo info = channel.info();
         if (const std::string wrong = check_build(info); !wrong.empty()) {
             channel.set_phase(Phase::wrong_build);
@@ -155,6 +158,7 @@ void run_child(os::Bootstrap bootstrap) {
         if (end.channel.control().role == Role::pool_worker)
             end.doorbell = os::Segment::adopt(std::move(bootstrap.handles[doorbell_handle]), sizeof(DoorbellPage));
         os::settle(bootstrap, info.name);
+        die_here(DeathPoint::child_settled);
         // Not before: now it is certain that this process is the one that its parent knows.
         const ControlBlock& control = end.channel.control();
         if (info.is_confined) {

@@ -6,6 +6,7 @@
 
 #include <multiproc/errors.hpp>
 
+#include "die_here.hpp"
 #include "error_text.hpp"
 #include "error_transport.hpp"
 #include "runtime.hpp"
@@ -54,7 +55,9 @@ void ResultWriter::begin_call(std::uint64_t id, std::uint32_t items, std::uint32
     if ((flags & CallRecord::watched) != 0) {
         ControlBlock& control = channel_.control();
         control.running_since.store(begun_, std::memory_order_relaxed);
+        die_here(DeathPoint::call_has_time);
         control.running.store(id, std::memory_order_release);
+        die_here(DeathPoint::call_announced);
     }
     task_ = nullptr;
     error_text_.clear();
@@ -74,6 +77,7 @@ void ResultWriter::fail_all() noexcept {
 ResultRingWorker::Room ResultWriter::reserve(std::size_t size) {
     ResultRingWorker::Room place = ring_.reserve(size);
     while (place.place == nullptr) {
+        die_here(DeathPoint::result_ring_full);
         doorbell_.ring(News::stuck);
         channel_.sleep_child(lot_, [&] { return (place = ring_.reserve(size)).place != nullptr; });
         if (place.place == nullptr) place = ring_.reserve(size);
@@ -106,6 +110,7 @@ void ResultWriter::begin_record(ResultRecord* record, std::uint32_t form) const 
     record->id = id_;
     record->first = first_;
     record->form = form;
+    die_here(DeathPoint::result_begun);
 }
 
 void ResultWriter::close_record() noexcept {
@@ -134,6 +139,7 @@ void ResultWriter::tell() noexcept { doorbell_.ring(tasks_->is_low() ? News::low
 void ResultWriter::send_record() noexcept {
     push(record_, items_bytes(record_->progress.load(std::memory_order_relaxed)));
     first_ += done_;
+    die_here(DeathPoint::results_sent);
     tell();
 }
 
@@ -198,7 +204,9 @@ SegmentRef ResultWriter::refer(const SegmentLease& lease, std::size_t bytes) {
 
 void ResultWriter::send_spilled() {
     head_of(*lease_.segment).in_use.store(1, std::memory_order_relaxed);
+    die_here(DeathPoint::result_segment_in_use);
     const SegmentRef ref = refer(lease_, size());
+    die_here(DeathPoint::result_segment_sent);
     send_single(ResultRecord::in_segment, std::as_bytes(std::span(&ref, 1)), 0);
 }
 
@@ -292,6 +300,7 @@ void ResultWriter::send_blocks() {
             const detail::SharedBlock* const block = detail::block_of(attachment);
             if (block == nullptr) {
                 channel_.control().lends_objects.store(1, std::memory_order_relaxed);
+                die_here(DeathPoint::result_lends_objects);
                 entries.push_back({BlockId{name_of(attachment).pack()}, BlockEntry::is_object});
                 continue;
             }
@@ -307,6 +316,7 @@ void ResultWriter::send_blocks() {
         record->handles = static_cast<std::uint32_t>(handles.size());
         std::memcpy(reinterpret_cast<std::byte*>(record + 1), entries.data(), entries.size() * sizeof(BlockEntry));
         ring_.push(RecordKind::attach, size);
+        die_here(DeathPoint::result_blocks_sent);
     }
 }
 
@@ -314,6 +324,7 @@ void ResultWriter::answer(RecordKind kind, BlockId id) noexcept {
     auto* const record = reinterpret_cast<BlockRecord*>(reserve(sizeof(BlockRecord)).place);
     record->number = static_cast<std::uint64_t>(id);
     ring_.push(kind, sizeof(BlockRecord));
+    die_here(DeathPoint::block_answered);
     tell();
 }
 
@@ -343,6 +354,7 @@ void ResultWriter::send_single(std::uint32_t form, std::span<const std::byte> pa
     begin_record(record, form);
     std::memcpy(payload_of(record), payload.data(), payload.size());
     record->progress.store(pack(1, bytes), std::memory_order_release);
+    die_here(DeathPoint::single_result_complete);
     push(record, payload.size());
     first_ += 1;
     tell();

@@ -30,6 +30,8 @@
 #include <cstring>
 #include <optional>
 
+#include "die_here.hpp"
+
 namespace multiproc {
 
 inline constexpr std::size_t cache_line = 64;
@@ -158,7 +160,9 @@ public:
         // Mostly zeroed by the record before. Looking first keeps the line from changing hands in front of the store
         // below, which becomes visible after this one.
         if (is_dirty(next)) clear(next);
+        die_here(DeathPoint::record_written);
         word(position).store(head.pack(), std::memory_order_release);
+        die_here(DeathPoint::record_published);
         clear(next + ring_cell);
     }
 
@@ -201,6 +205,7 @@ public:
         if (bottom_ + needed - released_ > ring_.capacity()) return nullptr;
         if (skip != 0) {
             ring_.publish(bottom_, {static_cast<std::uint32_t>(skip), RecordKind::skip});
+            die_here(DeathPoint::task_ring_wrapped);
             bottom_ += skip;
         }
         return ring_.at(bottom_);
@@ -226,12 +231,14 @@ public:
         RecordHead head = RecordHead::unpack(ready);
         head.withheld = true;
         word.store(head.pack(), std::memory_order_relaxed);
+        die_here(DeathPoint::task_withheld);
         std::atomic_thread_fence(std::memory_order_seq_cst);  // mirrored in `begin`
         if (is_begun(position)) {
             word.store(ready, std::memory_order_release);
             return false;
         }
         word.store(0, std::memory_order_relaxed);
+        die_here(DeathPoint::task_taken_back);
         bottom_ = position;
         return true;
     }
@@ -280,11 +287,13 @@ public:
                 continue;
             }
             header_->begun.store(top_ + head.size, std::memory_order_relaxed);
+            die_here(DeathPoint::task_begun);
             std::atomic_thread_fence(std::memory_order_seq_cst);  // mirrored in `take_back`
             if (word.load(std::memory_order_acquire) != seen) {
                 header_->begun.store(top_, std::memory_order_relaxed);
                 continue;
             }
+            die_here(DeathPoint::task_is_mine);
             std::byte* const place = ring_.at(top_);
             top_ += head.size;
             return Record{head, place};
@@ -338,6 +347,7 @@ public:
         }
         if (skip != 0) {
             ring_.publish(tail_, {static_cast<std::uint32_t>(skip), RecordKind::skip});
+            die_here(DeathPoint::result_ring_wrapped);
             tail_ += skip;
         }
         const std::size_t room = ring_.to_end(tail_);
@@ -393,6 +403,7 @@ public:
     void pop(const Record& record) noexcept {
         head_ += record.head.size;
         header_->head.store(head_, std::memory_order_release);
+        die_here(DeathPoint::result_popped);
     }
     bool is_empty() const noexcept { return next_word().load(std::memory_order_acquire) == 0; }
     // What ceases to be zero when the next record is sent.

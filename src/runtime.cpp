@@ -5,6 +5,8 @@
 
 #include <multiproc/errors.hpp>
 
+#include "die_here.hpp"
+
 namespace multiproc {
 namespace {
 
@@ -151,12 +153,15 @@ Arena::Ref Runtime::create_object(Arena::Kind kind, std::size_t bytes) {
 
 void Runtime::lend_object(Arena::Ref ref, ProcessRef child) {
     tables().processes[child.index].uses_arena.store(1, std::memory_order_release);
+    die_here(DeathPoint::object_about_to_be_lent);
     arena().hold_for(ref, child.index);
+    die_here(DeathPoint::object_lent);
 }
 
 Arena& Runtime::use_arena(std::unique_ptr<Arena> fresh) noexcept {
     // First, so that whoever buries this process knows that there may be something to take back.
     tables().processes[self_].uses_arena.store(1, std::memory_order_release);
+    die_here(DeathPoint::arena_announced);
     Arena* known = nullptr;
     if (arena_.compare_exchange_strong(known, fresh.get(), std::memory_order_acq_rel)) return *fresh.release();
     return *known;
@@ -180,7 +185,9 @@ std::optional<Runtime::ProcessRef> Runtime::find_process_entry() noexcept {
         if (before.state != EntryState::vacant) continue;
         const Occupant mine{os::current_pid(), (before.generation + 1) % Occupant::generations, EntryState::starting};
         if (!word.compare_exchange_strong(seen, mine.pack(), std::memory_order_acq_rel)) continue;
+        die_here(DeathPoint::entry_taken);
         tables().processes[i].parent.store(self_ref().pack(), std::memory_order_relaxed);
+        die_here(DeathPoint::entry_has_parent);
         return {{i, mine.generation}};
     }
     return std::nullopt;
@@ -205,8 +212,10 @@ void Runtime::enter(ProcessRef process) noexcept {
     // about to follow its parent, leaves it alone.
     if (Occupant::unpack(seen).generation != process.generation) return;
     entry.life.store(os::note_life(), std::memory_order_relaxed);
+    die_here(DeathPoint::entry_has_life);
     entry.occupant.compare_exchange_strong(seen, Occupant{pid_, process.generation, EntryState::alive}.pack(),
                                            std::memory_order_acq_rel);
+    die_here(DeathPoint::entry_entered);
 }
 
 void Runtime::remove_process(ProcessRef process) noexcept {
@@ -223,11 +232,14 @@ void Runtime::clear_entry(std::uint32_t index, std::uint64_t seen) noexcept {
     const Occupant leaving{pid_, before.generation, EntryState::leaving};
     // Only one process clears it; should that die on the way, the next sweep finds its pid here.
     if (!entry.occupant.compare_exchange_strong(seen, leaving.pack(), std::memory_order_acq_rel)) return;
+    die_here(DeathPoint::burial_begun);
     for (SlotOwner& slot : tables().slots) {
         std::uint32_t owner = index + 1;
         if (slot.load(std::memory_order_relaxed) != owner) continue;  // an exchange is dear, and there are many slots
         tables().wait_slots[&slot - tables().slots].waits_in.store(0, std::memory_order_relaxed);
+        die_here(DeathPoint::dead_waiter_removed);
         slot.compare_exchange_strong(owner, 0, std::memory_order_acq_rel);
+        die_here(DeathPoint::dead_slot_given_back);
     }
     if (entry.uses_arena.load(std::memory_order_acquire) != 0) {
         try {
@@ -236,10 +248,13 @@ void Runtime::clear_entry(std::uint32_t index, std::uint64_t seen) noexcept {
             return entry.occupant.store(Occupant{0, before.generation, EntryState::leaving}.pack(),
                                         std::memory_order_release);
         }
+        die_here(DeathPoint::arena_swept);
         entry.uses_arena.store(0, std::memory_order_relaxed);
     }
     entry.life.store(0, std::memory_order_relaxed);
+    die_here(DeathPoint::burial_ending);
     entry.occupant.store(Occupant{0, before.generation, EntryState::vacant}.pack(), std::memory_order_release);
+    die_here(DeathPoint::entry_vacated);
 }
 
 std::uint32_t Runtime::find_slot(std::uint32_t owner) noexcept {
@@ -247,7 +262,9 @@ std::uint32_t Runtime::find_slot(std::uint32_t owner) noexcept {
         std::uint32_t free = 0;
         SlotOwner& slot = tables().slots[i];
         if (slot.load(std::memory_order_relaxed) != 0) continue;
-        if (slot.compare_exchange_strong(free, owner + 1, std::memory_order_acq_rel)) return i;
+        if (!slot.compare_exchange_strong(free, owner + 1, std::memory_order_acq_rel)) continue;
+        die_here(DeathPoint::parking_slot_taken);
+        return i;
     }
     return none;
 }

@@ -6,6 +6,8 @@
 
 #include <multiproc/errors.hpp>
 
+#include "die_here.hpp"
+
 namespace multiproc {
 
 bool SegmentSource::is_free(const Place& place) noexcept {
@@ -58,6 +60,7 @@ SegmentRef SegmentPeer::refer(const SegmentLease& lease, std::size_t bytes, os::
     ref.place = lease.place;
     if (lease.place >= segment_places || known_[lease.place] != lease.generation) {
         ref.token = link.send(lease.segment->handle());
+        die_here(DeathPoint::segment_sent);
         ref.has_handle = 1;
         if (lease.place < segment_places) known_[lease.place] = lease.generation;
     }
@@ -69,6 +72,7 @@ std::shared_ptr<os::Segment> SegmentStore::open(const SegmentRef& ref, os::Handl
     if (ref.has_handle != 0) {
         segment = std::make_shared<os::Segment>(
             os::Segment::adopt(link.receive(ref.token), static_cast<std::size_t>(ref.size), access_));
+        die_here(DeathPoint::segment_received);
         segment->drop_handle();  // thousands of results may be kept at once
         if (ref.place < segment_places) places_[ref.place] = segment;
     } else if (ref.place < segment_places) {

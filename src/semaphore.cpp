@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "deadline.hpp"
+#include "die_here.hpp"
 #include "interrupt.hpp"
 #include "wait_set.hpp"
 
@@ -21,7 +22,10 @@ struct SemaphoreState {
     bool take() noexcept {
         std::uint32_t seen = value.load(std::memory_order_seq_cst);
         while (seen != 0)
-            if (value.compare_exchange_weak(seen, seen - 1, std::memory_order_acq_rel)) return true;
+            if (value.compare_exchange_weak(seen, seen - 1, std::memory_order_acq_rel)) {
+                die_here(DeathPoint::permit_taken);
+                return true;
+            }
         return false;
     }
 };
@@ -74,6 +78,7 @@ void BasicSemaphore::release(Count count) const {
                                std::to_string(state.most) + " permits, or would have more than these");
     } while (!state.value.compare_exchange_weak(seen, seen + static_cast<std::uint32_t>(count.value()),
                                                 std::memory_order_seq_cst));
+    die_here(DeathPoint::permit_given_back);
     state.waiters.wake(static_cast<std::uint32_t>(count.value()));
 }
 

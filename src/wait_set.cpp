@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "die_here.hpp"
 #include "runtime.hpp"
 
 namespace multiproc {
@@ -56,14 +57,17 @@ std::uint64_t WaitSet::name() const noexcept { return Runtime::get().arena().pla
 void WaitSet::mark(std::uint32_t slot) noexcept {
     const std::uint64_t bit = std::uint64_t{1} << (slot % 64);
     marked_.fetch_add(1, std::memory_order_seq_cst);
+    die_here(DeathPoint::waiter_counted);
     if ((bits_[slot / 64].fetch_or(bit, std::memory_order_seq_cst) & bit) != 0)
         marked_.fetch_sub(1, std::memory_order_relaxed);
+    die_here(DeathPoint::waiter_marked);
 }
 
 void WaitSet::unmark(std::uint32_t slot) noexcept {
     const std::uint64_t bit = std::uint64_t{1} << (slot % 64);
-    if ((bits_[slot / 64].fetch_and(~bit, std::memory_order_seq_cst) & bit) != 0)
-        marked_.fetch_sub(1, std::memory_order_relaxed);
+    if ((bits_[slot / 64].fetch_and(~bit, std::memory_order_seq_cst) & bit) == 0) return;
+    die_here(DeathPoint::waiter_unmarked);
+    marked_.fetch_sub(1, std::memory_order_relaxed);
 }
 
 std::uint32_t WaitSet::enter() {
@@ -73,6 +77,7 @@ std::uint32_t WaitSet::enter() {
     mine.word.store(0, std::memory_order_relaxed);
     // Not before the word is 0: one who has found this thread's bit at an earlier wait may wake it as soon as it sees this.
     mine.waits_in.store(name(), std::memory_order_release);
+    die_here(DeathPoint::waiter_announced);
     mark(slot);
     return slot;
 }
@@ -83,6 +88,7 @@ std::uint32_t WaitSet::enter_all(std::span<WaitSet* const> sets) {
     WaitSlot& mine = runtime.wait_slot(slot);
     mine.word.store(0, std::memory_order_relaxed);
     mine.waits_in.store(several_sets, std::memory_order_release);  // see `enter`
+    die_here(DeathPoint::waiter_for_any_announced);
     for (WaitSet* const set : sets) set->mark(slot);
     return slot;
 }
@@ -91,6 +97,7 @@ void WaitSet::park(std::uint32_t slot, os::Deadline deadline) noexcept {
     Runtime& runtime = Runtime::get();
     const WaitSlot& mine = runtime.wait_slot(slot);
     const os::Deadline end = std::min<os::Deadline>(deadline, os::Clock::now() + longest_wait);
+    die_here(DeathPoint::waiter_parking);
     while (mine.word.load(std::memory_order_acquire) == 0)
         if (!runtime.lot().park(slot, mine.word, 0, end)) return;
 }
@@ -106,6 +113,7 @@ bool WaitSet::is_woken(std::uint32_t slot) noexcept {
 // Whether it was woken.
 bool WaitSet::leave(std::uint32_t slot) noexcept {
     const bool was_woken = Runtime::get().wait_slot(slot).waits_in.exchange(0, std::memory_order_acq_rel) == 0;
+    die_here(DeathPoint::waiter_left);
     unmark(slot);
     if (this_thread_slot.is_ending) this_thread_slot.give_back();
     return was_woken;
@@ -113,6 +121,7 @@ bool WaitSet::leave(std::uint32_t slot) noexcept {
 
 void WaitSet::leave_all(std::span<WaitSet* const> sets, std::uint32_t slot) noexcept {
     Runtime::get().wait_slot(slot).waits_in.exchange(0, std::memory_order_acq_rel);
+    die_here(DeathPoint::waiter_for_any_left);
     for (WaitSet* const set : sets) set->unmark(slot);
     if (this_thread_slot.is_ending) this_thread_slot.give_back();
 }
@@ -144,8 +153,11 @@ std::uint32_t WaitSet::wake_some(std::uint32_t count, bool only_living) noexcept
             if (!is_meant && (expected != several_sets ||
                               !waiter.waits_in.compare_exchange_strong(expected, 0, std::memory_order_acq_rel)))
                 continue;
+            die_here(DeathPoint::waiter_taken);
             waiter.word.store(1, std::memory_order_release);
+            die_here(DeathPoint::waiter_told);
             runtime.lot().unpark(slot, waiter.word);
+            die_here(DeathPoint::waiter_woken);
             if (!is_meant) continue;
             last_.store(slot, std::memory_order_relaxed);
             ++woken;
@@ -161,6 +173,7 @@ void WaitSet::wake_one_at_a_time() noexcept {
     do {
         std::uint32_t none = 0;
         if (!underway_.compare_exchange_strong(none, 1, std::memory_order_seq_cst)) return;
+        die_here(DeathPoint::wake_up_underway);
         if (wake_some(1, false) != 0) return;
         underway_.store(0, std::memory_order_seq_cst);
         // By the bits, as too many may be counted.

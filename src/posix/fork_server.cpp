@@ -17,6 +17,7 @@
 #include <tuple>
 
 #include "context.hpp"
+#include "die_here.hpp"
 #include "launching.hpp"
 #include "leash.hpp"
 #include "messages.hpp"
@@ -133,6 +134,7 @@ void Server::admit() {
     Received message = receive_some(fd_of(door_inside_), &introduction, sizeof introduction, MSG_DONTWAIT);
     const std::size_t count = message.descriptors.size();
     if (message.size != sizeof introduction || (count != 2 && count != 5)) return;
+    die_here(DeathPoint::server_visited);
     // Whoever comes with the door in his hand, but with other rights than this process, is not to get children with them.
     if (!has_same_user(fd_of(message.descriptors[0]))) return;
     auto client = std::make_shared<Client>();
@@ -163,6 +165,7 @@ void Server::reap() {
             continue;
         }
         const ExitStatus status = result == 0 ? status_of(info) : ExitStatus::unknown();
+        die_here(DeathPoint::server_reaped);
         if (const std::shared_ptr<Client>& client = child->second) {
             --client->children;
             if (client->spare == child->first) {
@@ -216,6 +219,7 @@ void Server::send_statuses(Client& client) noexcept {
             if (errno != EAGAIN && errno != EWOULDBLOCK) client.unsent.clear();  // it is gone; its requests say so too
             return;
         }
+        die_here(DeathPoint::server_told);
         client.unsent.erase(client.unsent.begin(), client.unsent.begin() + sent);
     }
 }
@@ -243,10 +247,13 @@ Bootstrap serve(Bootstrap bootstrap, PreloadFunction preload) {
         Server server(std::move(bootstrap), preload);
         return server.run();
     }();
+    die_here(DeathPoint::server_child_forked);
     if (!child.line) return std::move(child.bootstrap);
     prepare_child(child.bootstrap);
+    die_here(DeathPoint::spare_waits);
     ReceivedRequest request = await_use(child.line->childs, child.line->baton);
     if (!is_complete(request, 2)) fail("receiving what the parent sends", EMFILE);
+    die_here(DeathPoint::spare_gets_used);
     unpack(request, 0, child.bootstrap);
     return std::move(child.bootstrap);
 }

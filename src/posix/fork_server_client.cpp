@@ -13,6 +13,7 @@
 #include <multiproc/errors.hpp>
 
 #include "context.hpp"
+#include "die_here.hpp"
 #include "fork_server.hpp"
 #include "launching.hpp"
 #include "leash.hpp"
@@ -41,6 +42,7 @@ std::shared_ptr<ServerConnection> knock(RawHandle door) {
         ::poll(nullptr, 0, 1);  // macOS does not wait for room
     }
     if (error != 0) return nullptr;
+    die_here(DeathPoint::server_knocked);
     auto connection = std::make_shared<ServerConnection>(std::move(requests), std::move(statuses));
     exit_watch()->add_server(connection);
     return connection;
@@ -64,6 +66,7 @@ void start_server(Launching::Server& server) {
     const std::shared_ptr<ExitWatch> watch = exit_watch();
     std::function<void(ExitStatus)> on_exit = [](ExitStatus) {};
     process->pid = spawn(Role::fork_server, request, inheritance);
+    die_here(DeathPoint::server_spawned);
     watch_direct_child(*watch, process, std::move(reader), on_exit);
     server.process = std::move(process);
     server.door = std::move(outside);
@@ -203,6 +206,7 @@ bool send_preload(Launching::Server& server, const Request& request) {
     const int error = send_all(server.connection->requests(), bytes.data(), bytes.size(),
                                {request.descriptors[1], request.descriptors[2]});
     if (error == 0) server.preloaded.insert(request.preload);
+    die_here(DeathPoint::server_preload_sent);
     return error == 0;
 }
 
@@ -220,13 +224,16 @@ std::optional<Started> ask(const Launching::Server& server, const Request& reque
         if (error == ETOOMANYREFS || error == EMFILE || (error == EBADF && is_open(connection.requests())))
             fail("asking the fork server for a child", error);
         if (error != 0) return std::nullopt;
+        die_here(DeathPoint::server_asked);
     }
     std::optional<ReceivedReply> answer = receive_answer(server);
     if (!answer) return std::nullopt;
+    die_here(DeathPoint::server_answer_got);
     Started started{answer->reply, {}};
     if (!answer->attached.empty()) started.end = std::move(answer->attached.front());
     // This process has the other end too, so no signal can come of it. If the child is gone already, nothing is lost.
     if (started.reply.pid != 0) (void)!::write(fd_of(say_go), "g", 1);
+    die_here(DeathPoint::server_child_told_to_go);
     return started;
 }
 
@@ -282,10 +289,12 @@ std::optional<Started> use_spare(Launching& state, const Request& request) {
     const std::optional<std::uint64_t> limit = server.spare_limit;
     std::optional<SpareOffer> offer = take_offer(server);
     if (!offer || limit != request.process_limit || is_unprepared || !offer->take()) return std::nullopt;
+    die_here(DeathPoint::spare_taken);
     const std::vector<int> descriptors(request.descriptors.begin() + 1, request.descriptors.end());  // it has the first
     const int error = send_all(fd_of(offer->line), request.bytes.data(), request.bytes.size(), descriptors);
     // Of this process's own lack or mistake, before the first byte. Anything else is the child's end, and is told as such.
     if (error == ETOOMANYREFS || error == EMFILE || error == EBADF) return std::nullopt;
+    die_here(DeathPoint::spare_used);
     return Started{{offer->pid, 0}, std::move(offer->end)};
 }
 
@@ -307,6 +316,7 @@ void ask_for_spare(Launching::Server& server, const Request& request, pid_t used
     const std::lock_guard lock(connection.sending);
     // If this fails the server is gone, or about to be found so.
     server.spare_asked = send_all(connection.requests(), &header, sizeof header, {request.descriptors.front()}) == 0;
+    die_here(DeathPoint::spare_asked);
     server.spare_limit = request.process_limit;
 }
 

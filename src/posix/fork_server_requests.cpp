@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "context.hpp"
+#include "die_here.hpp"
 #include "fork_server_process.hpp"
 #include "launching.hpp"
 #include "leash.hpp"
@@ -46,9 +47,18 @@ std::optional<NewChild> Server::handle_requests(const std::shared_ptr<Client>& c
                 // Known here means not reaped: the pid is still that child's.
                 if (children_.count(header.pid) != 0) ::kill(header.pid, header.signal);
                 break;
-            case RequestKind::preload: run_preload(*request); break;
-            case RequestKind::spare: child = fork_ahead_for(client, *std::move(request)); break;
-            case RequestKind::fork: child = fork_for(client, *std::move(request)); break;
+            case RequestKind::preload:
+                run_preload(*request);
+                die_here(DeathPoint::server_preloaded);
+                break;
+            case RequestKind::spare:
+                die_here(DeathPoint::server_got_request);
+                child = fork_ahead_for(client, *std::move(request));
+                break;
+            case RequestKind::fork:
+                die_here(DeathPoint::server_got_request);
+                child = fork_for(client, *std::move(request));
+                break;
         }
     }
     if (!client->received.is_sound()) client->gone = true;  // not one of ours
@@ -90,6 +100,7 @@ pid_t Server::fork_child(const std::shared_ptr<Client>& client, std::optional<st
         reply.error = errno;
         return -1;
     }
+    die_here(DeathPoint::server_forked);
     reply.pid = pid;
     children_[pid] = client;
     ++client->children;
@@ -130,6 +141,7 @@ std::optional<NewChild> Server::fork_for(const std::shared_ptr<Client>& client, 
     std::vector<int> attached;
     if (end) attached.push_back(fd_of(end));
     if (send_all(fd_of(client->requests), &reply, sizeof reply, attached) != 0) client->gone = true;
+    die_here(DeathPoint::server_replied);
     return std::nullopt;
 }
 
@@ -167,6 +179,7 @@ std::optional<NewChild> Server::fork_ahead_for(const std::shared_ptr<Client>& cl
     }
     if (reply.pid == 0) attached.clear();
     if (send_all(fd_of(client->requests), &reply, sizeof reply, attached) != 0) client->gone = true;
+    die_here(DeathPoint::server_replied);
     return std::nullopt;
 }
 

@@ -3,6 +3,7 @@
 // is dead by now.
 #include <sys/socket.h>
 
+#include "die_here.hpp"
 #include "messages.hpp"
 
 namespace multiproc::os {
@@ -26,6 +27,7 @@ public:
         // So many may be on their way for all processes of a user, as each of them may have open.
         if (error == ETOOMANYREFS) fail("sending a handle", EAGAIN);
         if (error != 0) fail("sending a handle", error);
+        die_here(DeathPoint::handles_sent);
         last_sent_ = token;
         return token;
     }
@@ -42,6 +44,7 @@ public:
                 (arrived == token && message.descriptors.size() != count)) {
                 fail("the peer sent no such handle", EBADMSG);
             }
+            die_here(DeathPoint::handles_received);
             if (arrived == token) return std::move(message.descriptors);
         }
     }

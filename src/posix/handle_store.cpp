@@ -18,6 +18,7 @@
 #include <atomic>
 #include <unordered_map>
 
+#include "die_here.hpp"
 #include "exit_watch.hpp"
 #include "launching.hpp"
 #include "messages.hpp"
@@ -290,12 +291,14 @@ private:
         std::vector<int> attached{fd_of(firsts)};
         if (enclosed != no_handle) attached.push_back(fd_of(enclosed));
         send(question, attached);
+        die_here(DeathPoint::store_asked);
         firsts.reset();
         Answer answer;
         std::vector<Handle> handles;
         pollfd news{fd_of(ours), POLLIN, 0};
         if (retry([&] { return ::poll(&news, 1, longest_silence); }) == 0) fail_unanswered(ETIMEDOUT);
         if (!receive_all(fd_of(ours), &answer, sizeof answer, handles)) fail_unanswered(ECONNRESET);
+        die_here(DeathPoint::store_answer_got);
         if (answer.error == ENOENT) fail_gone();
         if (answer.error == EMFILE) fail_full();
         if (answer.error != 0) fail("multiproc: asking the first process of the program", answer.error);

@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "context.hpp"
+#include "die_here.hpp"
 #include "launching.hpp"
 #include "platform.hpp"
 #include "process_end.hpp"
@@ -54,6 +55,7 @@ void launch_by_spawn(const Launch& request, const std::shared_ptr<Watched>& chil
     inheritance.err = stream_for_child(request.err, STDERR_FILENO);
     inheritance.handles = request.handles;
     child->pid = posix::spawn(Role::child, request, inheritance);
+    die_here(DeathPoint::child_spawned);
     watch_direct_child(*watch, child, std::move(reader), on_exit);
 }
 
@@ -75,6 +77,7 @@ struct ForkLuggage {
                           fd_of(bootstrap.out),     fd_of(bootstrap.err),  fd_of(luggage.directory)};
     for (const Handle& handle : bootstrap.handles) kept.push_back(fd_of(handle));
     // The objects of the copied memory that own the others are never destroyed here: `forked` does not return.
+    die_here(DeathPoint::copy_begins);
     close_known_except(kept);
     install_early_streams(bootstrap.err);
     if (luggage.directory) enter_directory(fd_of(luggage.directory));
@@ -117,6 +120,7 @@ void launch_by_fork(const Launch& request, const std::shared_ptr<Watched>& child
         }
     }
     if (pid < 0) fail("fork", error);
+    die_here(DeathPoint::child_forked);
     child->pid = pid;
     watch_direct_child(*watch, child, std::move(reader), on_exit);
 }

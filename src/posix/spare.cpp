@@ -9,6 +9,7 @@
 #include <exception>
 #include <tuple>
 
+#include "die_here.hpp"
 #include "messages.hpp"
 
 namespace multiproc::os::posix {
@@ -33,7 +34,10 @@ SpareLine::SpareLine() {
 ReceivedRequest await_use(const Handle& line, const Handle& baton) {
     pollfd entry{fd_of(line), POLLIN, 0};
     const int patience = static_cast<int>(spare_patience.count());
-    if (retry([&] { return ::poll(&entry, 1, patience); }) == 0 && take_baton(baton)) exit_now(0);
+    if (retry([&] { return ::poll(&entry, 1, patience); }) == 0 && take_baton(baton)) {
+        die_here(DeathPoint::spare_leaves);
+        exit_now(0);
+    }
     // There is a request, or will be as soon as who took the baton has sent it; or else the end of the line.
     ReceivedRequest request;
     try {

@@ -14,6 +14,7 @@
 #include <new>
 #include <system_error>
 
+#include "die_here.hpp"
 #include "win32/api.hpp"
 #include "win32/parent.hpp"
 
@@ -100,10 +101,12 @@ public:
                                 DUPLICATE_SAME_ACCESS) == 0) {
                 throw_last_error("cannot send a handle");  // those before it are dropped by the next token
             }
+            die_here(DeathPoint::handle_pushed);
             Entry& entry = out_->entries[sent_ % capacity];
             entry.handle = static_cast<std::uint64_t>(raw(pushed));
             entry.check = check_of(secret_, sent_, entry.handle);
             out_->sent.store(++sent_, std::memory_order_release);
+            die_here(DeathPoint::handles_sent);
         }
         return token;
     }
@@ -128,6 +131,7 @@ private:
         const auto handle = static_cast<RawHandle>(entry.handle);
         Handle taken = !is_genuine ? Handle() : pulls_ ? pull(handle) : Handle(handle);
         in_->received.store(++received_, std::memory_order_release);
+        die_here(DeathPoint::handles_received);
         return taken;
     }
 
