@@ -29,6 +29,8 @@ modes
   --scaling[=FILE]   the time per task for 10^3 to 10^7 tasks and for 1 to 64 workers
   --idle[=FILE]      processor time and memory of a pool at rest
   --counts[=FILE]    processor time and sleeps per operation, here and in the workers, for each row
+  --soak[=FILE]      what ten thousand pools and a million tasks leave behind
+  --load[=FILE]      times and memory with much of everything at once
   --list             the names of the rows
   none of these      each side by itself as a case of Google Benchmark, with its options (--benchmark_filter=...)
 
@@ -52,7 +54,7 @@ std::size_t parse_count(std::string_view text) {
 }
 
 struct Options {
-    enum class Mode { google, ratios, row, scaling, idle, counts, list, help };
+    enum class Mode { google, ratios, row, scaling, idle, counts, soak, load, list, help };
     Mode mode = Mode::google;
     Settings settings = {.pictures = MULTIPROC_BENCH_PICTURES, .peers = MULTIPROC_BENCH_PEERS};
     RatioOptions ratios;
@@ -84,6 +86,10 @@ Options parse_options(int argc, char** argv) {
             choose(Mode::idle);
         else if (name == "--counts")
             choose(Mode::counts);
+        else if (name == "--soak")
+            choose(Mode::soak);
+        else if (name == "--load")
+            choose(Mode::load);
         else if (name == "--list")
             choose(Mode::list);
         else if (name == "--help" || name == "-h")
@@ -164,6 +170,8 @@ int run(const Options& options) {
         case Options::Mode::scaling: report_scaling(options.settings, options.ratios.file); return 0;
         case Options::Mode::idle: report_idle(options.settings, options.ratios.file); return 0;
         case Options::Mode::counts: report_counts(rows, options.ratios.only, options.ratios.file); return 0;
+        case Options::Mode::soak: report_soak(options.settings, options.ratios.file); return 0;
+        case Options::Mode::load: report_load(options.settings, options.ratios.file); return 0;
         case Options::Mode::list:
             for (const Row& row : rows)
                 std::printf("%-22s %s / %s\n", row.name.c_str(), row.what.c_str(), row.peer.c_str());

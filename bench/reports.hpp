@@ -18,4 +18,12 @@ void report_idle(const Settings& settings, const std::string& file);
 /// often a thread went to sleep. This shows what the time of a row goes into.
 void report_counts(const std::vector<Row>& rows, const std::string& only, const std::string& file);
 
+/// Makes ten thousand pools one after the other, and has a million tasks run by workers that are replaced all the time;
+/// prints what this leaves: memory, descriptors and processes. Throws std::runtime_error if a result is wrong.
+void report_soak(const Settings& settings, const std::string& file);
+
+/// Prints times and memory with a thousand processes at once, two hundred workers, a hundred pools, ten million tasks that
+/// wait, and results of 8 GiB. Throws std::runtime_error if a result is wrong.
+void report_load(const Settings& settings, const std::string& file);
+
 }  // namespace bench

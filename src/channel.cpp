@@ -12,7 +12,7 @@ namespace multiproc {
 namespace {
 
 // Changes whenever the layout of anything that two processes share changes.
-constexpr std::uint64_t channel_magic = 0x6d70726f63000006;
+constexpr std::uint64_t channel_magic = 0x6d70726f63000007;
 // A record and the cells behind it have room.
 constexpr std::uint64_t smallest_ring = 4 * ring_cell;
 // Asked once: it means reading several files.

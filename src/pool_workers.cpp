@@ -66,8 +66,17 @@ void PoolEngine::install(std::unique_ptr<Worker> worker) {
     worker->tally.name = settings_.name + "-" + std::to_string(worker->serial);
     worker->tally.pid = worker->child->pid();
     if (trace_) trace_->add_worker(worker->serial, worker->tally.name, worker->tally.pid);
+    const std::uint64_t serial = worker->serial;
     workers_.push_back(std::move(worker));
     may_be_idle_ = true;
+    // Whoever learned of its end before this found no such worker.
+    if (std::erase(early_exits_, serial) == 0) return;
+    {
+        const std::lock_guard exits(exits_mutex_);
+        exited_.push_back(serial);
+        has_exits_.store(true, std::memory_order_release);
+    }
+    doorbell_.wake_service();
 }
 
 // Sends a worker what it runs first. It gets nothing else until that is in its ring.
@@ -311,14 +320,8 @@ void PoolEngine::replace_missing(std::unique_lock<std::mutex>& lock) {
             --lost_workers_;
             ++past_.restarts;
         }
-        const std::uint64_t serial = worker->serial;
         if (state_ != State::running && state_ != State::closing) worker->child->signal(os::Signal::kill);
         install(std::move(worker));
-        if (std::erase(early_exits_, serial) != 0) {
-            const std::lock_guard exits(exits_mutex_);
-            exited_.push_back(serial);
-            has_exits_.store(true, std::memory_order_release);
-        }
         feed();
     }
 }
