@@ -1,4 +1,6 @@
 // Starting processes: the child dies, or its parent, or the fork server between the two.
+#include <algorithm>
+#include <iterator>
 #include <optional>
 
 #include "plan.hpp"
@@ -46,16 +48,19 @@ void kill_fork_server() {
 
 void start_until_dead(Plan plan) {
     const DeathPoint point = plan.where();
-    const bool is_first_start = point == DeathPoint::server_spawned || point == DeathPoint::server_knocked;
+    // A new server is asked for its first child; then there is a spare one for each that follows.
+    constexpr DeathPoint first_start[] = {DeathPoint::server_spawned, DeathPoint::server_knocked,
+                                          DeathPoint::server_asked, DeathPoint::server_answer_got,
+                                          DeathPoint::server_child_told_to_go};
+    const bool is_first_start = std::ranges::find(first_start, point) != std::end(first_start);
     const Given given;
     plan.begin();
     for (int i = 0; i < 20; ++i) {
         if (is_first_start) kill_fork_server();
         start_one(given, i);
-        // So many at once that there is no spare child for some of them; and their call is in the ring before the start.
-        Process<void> without_call_that_waits[] = {Process([] {}), Process([] {}), Process([] {})};
-        for (auto& child : without_call_that_waits) child.start();
-        for (auto& child : without_call_that_waits) child.join();
+        Process without_call_that_waits([] {});  // its call is in the ring before it is started
+        without_call_that_waits.start();
+        without_call_that_waits.join();
     }
 }
 
