@@ -22,13 +22,17 @@ ErrorMaker decoder_of(std::vector<std::byte> encoded) {
     };
 }
 
-ResultPart::ResultPart(ResultMessage& message)
-    : count(message.count), size(message.size), blocks(std::move(message.blocks)), block(std::move(message.block)) {
-    segment = message.segment;  // from here on the part gives it back to the worker
-    if (size == 0 || (segment && size > copied_result)) return;
-    bytes.reset(new std::byte[size]);
-    std::memcpy(bytes.get(), message.data, size);
-    release_segment();
+// If there is no memory for a copy, the message still has everything.
+ResultPart::ResultPart(ResultMessage& message) : count(message.count), size(message.size) {
+    const bool is_copied = size != 0 && (!message.segment || size <= copied_result);
+    if (is_copied) {
+        bytes.reset(new std::byte[size]);
+        std::memcpy(bytes.get(), message.data, size);
+    }
+    blocks = std::move(message.blocks);
+    block = std::move(message.block);
+    segment = std::move(message.segment);  // from here on the part gives it back to the worker
+    if (is_copied) release_segment();
 }
 
 ResultPart& ResultPart::operator=(ResultPart&& other) noexcept {
@@ -43,9 +47,13 @@ ResultPart& ResultPart::operator=(ResultPart&& other) noexcept {
     return *this;
 }
 
-void ResultPart::release_segment() noexcept {
-    if (segment) head_of(*segment).in_use.store(0, std::memory_order_release);  // the worker may use it again
+void give_back(std::shared_ptr<os::Segment>& segment) noexcept {
+    head_of(*segment).in_use.store(0, std::memory_order_release);
     segment.reset();
+}
+
+void ResultPart::release_segment() noexcept {
+    if (segment) give_back(segment);
 }
 
 const CallOptions& CallState::options() const noexcept {

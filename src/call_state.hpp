@@ -44,6 +44,9 @@ ErrorMaker maker_of(E error) {
 // Of an error that arrived encoded.
 ErrorMaker decoder_of(std::vector<std::byte> encoded);
 
+// The worker may use it for its next result.
+void give_back(std::shared_ptr<os::Segment>& segment) noexcept;
+
 // Results of consecutive items.
 struct ResultPart {
     std::uint64_t first = 0;

@@ -213,7 +213,8 @@ private:
     void drain(Worker& worker);
     bool accept(Worker& worker, const ResultRingParent::Record& record);
     bool deliver(Worker& worker, ResultMessage& message);
-    bool take_over_memory(ResultMessage& message, Worker& worker);
+    bool store_results(const ItemBlock& block, std::uint64_t first, ResultMessage& message);
+    void fail_results(const ItemBlock& block, std::uint64_t first, ResultMessage& message, const ErrorMaker& error);
     void detach_unused_blocks();
     void finish_items(Worker& worker, std::uint32_t count);
     void account(ItemBlock& block, std::uint64_t first, std::uint32_t count);

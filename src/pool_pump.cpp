@@ -1,5 +1,7 @@
 // Results in.
 #include <algorithm>
+#include <exception>
+#include <new>
 #include <system_error>
 
 #include <multiproc/errors.hpp>
@@ -86,42 +88,47 @@ bool PoolEngine::deliver(Worker& worker, ResultMessage& message) {
         message.count > dispatch.batch.count - dispatch.received)
         return false;
     const std::uint64_t index = dispatch.batch.first + dispatch.received;
-    if (!take_over_memory(message, worker)) {
-        // The item has failed, and is accounted for.
-    } else if (message.is_error) {
-        const std::span<const std::byte> bytes = message.bytes();
-        block.call_of(index).add_error(index, decoder_of({bytes.begin(), bytes.end()}));
-        if (message.segment) head_of(*message.segment).in_use.store(0, std::memory_order_release);
-    } else if (block.call) {
-        block.call->add_results(index, message);
-    } else if (message.count == 1) {
-        block.call_of(index).add_results(index, message);
-    } else {
-        const std::size_t size = block.result_size;
-        if (size > CallState::small_result || message.size != size * message.count) return false;
-        for (std::uint32_t i = 0; i < message.count; ++i) {
-            CallState& call = block.call_of(index + i);
-            if (!call.is_done()) call.set_small_result(message.data + i * size, size);
-        }
+    try {
+        attach_memory(message, *worker.child, block.attachments);
+        if (!store_results(block, index, message)) return false;
+    } catch (const std::bad_alloc&) {
+        fail_results(block, index, message, [] { return std::make_exception_ptr(std::bad_alloc()); });
+    } catch (const std::system_error& error) {
+        if (error.code() == std::errc::bad_message) throw;
+        fail_results(block, index, message, maker_of(error));
     }
     note_finished(worker, dispatch, message);
     finish_items(worker, message.count);
     return true;
 }
 
-// False if this process has no room for the memory that the message is in, or refers to (too many handles or mappings):
-// then the item has failed with that error. Throws if it is the worker's fault.
-bool PoolEngine::take_over_memory(ResultMessage& message, Worker& worker) {
-    try {
-        attach_memory(message, *worker.child, worker.in_flight.front().batch.block->attachments);
-        return true;
-    } catch (const std::system_error& error) {
-        if (error.code() == std::errc::bad_message) throw;
-        const Dispatch& dispatch = worker.in_flight.front();
-        const std::uint64_t index = dispatch.batch.first + dispatch.received;
-        dispatch.batch.block->call_of(index).add_error(index, maker_of(error));
-        return false;
+// False if they are not what such items have as results.
+bool PoolEngine::store_results(const ItemBlock& block, std::uint64_t first, ResultMessage& message) {
+    if (message.is_error) {
+        const std::span<const std::byte> bytes = message.bytes();
+        block.call_of(first).add_error(first, decoder_of({bytes.begin(), bytes.end()}));
+        if (message.segment) give_back(message.segment);
+    } else if (block.call) {
+        block.call->add_results(first, message);
+    } else if (message.count == 1) {
+        block.call_of(first).add_results(first, message);
+    } else {
+        const std::size_t size = block.result_size;
+        if (size > CallState::small_result || message.size != size * message.count) return false;
+        for (std::uint32_t i = 0; i < message.count; ++i) {
+            CallState& call = block.call_of(first + i);
+            if (!call.is_done()) call.set_small_result(message.data + i * size, size);
+        }
     }
+    return true;
+}
+
+// This process has no room for them (memory, handles, mappings): the items have that as their error, as the worker is not
+// to blame.
+void PoolEngine::fail_results(const ItemBlock& block, std::uint64_t first, ResultMessage& message,
+                              const ErrorMaker& error) {
+    for (std::uint32_t i = 0; i < message.count; ++i) block.call_of(first + i).add_error(first + i, error);
+    if (message.segment) give_back(message.segment);
 }
 
 // `count` items of the worker's first dispatch have their result or error.

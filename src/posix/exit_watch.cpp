@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstring>
+#include <exception>
 
 #include "process_end.hpp"
 
@@ -92,6 +93,23 @@ void ExitWatch::add_server(std::shared_ptr<ServerConnection> server) {
     wake_pipe_.wake();
 }
 
+void ExitWatch::abandon(const ServerConnection& server) noexcept {
+    {
+        const std::lock_guard lock(mutex_);
+        const auto known = std::find_if(servers_.begin(), servers_.end(), [&](const Server& candidate) {
+            return candidate.connection.get() == &server;
+        });
+        if (known == servers_.end()) return;
+        try {
+            take_statuses(*known, due_);
+        } catch (const std::exception&) {}  // those that are left are found as the others
+        known->connection->set_gone();
+        orphan_children_of(&server);
+        servers_.erase(known);
+    }
+    wake_pipe_.wake();
+}
+
 void ExitWatch::answer_for(const std::shared_ptr<Responder>& responder) {
     {
         const std::lock_guard lock(mutex_);
@@ -143,7 +161,7 @@ bool ExitWatch::take_statuses(Server& server, std::vector<Report>& reports) {
     }
 }
 
-void ExitWatch::orphan_children_of(const ServerConnection* server) {
+void ExitWatch::orphan_children_of(const ServerConnection* server) noexcept {
     for (const auto& child : children_) {
         const std::lock_guard lock(child->mutex);
         if (child->server.get() != server) continue;

@@ -110,6 +110,8 @@ public:
     void add(std::shared_ptr<Watched> child);
     // From now on takes the statuses that the server sends, also those of children that are added later.
     void add_server(std::shared_ptr<ServerConnection> server);
+    // Believes that server no more, but for what it has told: its children are watched as if it had died.
+    void abandon(const ServerConnection& server) noexcept;
     // From now on answers for that one, too.
     void answer_for(const std::shared_ptr<Responder>& responder);
     // Whether children of that server run.
@@ -137,7 +139,7 @@ private:
     void look_at_servers(bool all);
     void look_at_children(bool all);
     bool take_statuses(Server& server, std::vector<Report>& reports);
-    void orphan_children_of(const ServerConnection* server);
+    void orphan_children_of(const ServerConnection* server) noexcept;
     void finish(std::size_t index, ExitStatus status, std::vector<Report>& reports);
 
     std::mutex mutex_;  // guards what follows

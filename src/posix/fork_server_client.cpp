@@ -85,9 +85,10 @@ void leave(const Launching::Server& server) noexcept {
     server.connection->close_requests();
 }
 
-// So that another is started in its place.
+// So that another is started in its place. It may not know of all of its children, so their ends are found without it.
 void forget(Launching::Server& server) noexcept {
     leave(server);
+    if (server.connection) abandon_server(*server.connection);
     server.door.reset();
     server.connection.reset();
     server.process.reset();
@@ -203,8 +204,8 @@ bool send_preload(Launching::Server& server, const Request& request) {
     std::string bytes(reinterpret_cast<const char*>(&header), sizeof header);
     bytes += request.preload;
     const std::lock_guard lock(server.connection->sending);
-    const int error = send_all(server.connection->requests(), bytes.data(), bytes.size(),
-                               {request.descriptors[1], request.descriptors[2]});
+    const int streams[] = {request.descriptors[1], request.descriptors[2]};
+    const int error = send_all(server.connection->requests(), bytes.data(), bytes.size(), streams);
     if (error == 0) server.preloaded.insert(request.preload);
     die_here(DeathPoint::server_preload_sent);
     return error == 0;
@@ -313,11 +314,15 @@ void ask_for_spare(Launching::Server& server, const Request& request, pid_t used
         header.process_limit = *request.process_limit;
     }
     ServerConnection& connection = *server.connection;
-    const std::lock_guard lock(connection.sending);
-    // If this fails the server is gone, or about to be found so.
-    server.spare_asked = send_all(connection.requests(), &header, sizeof header, {request.descriptors.front()}) == 0;
-    die_here(DeathPoint::spare_asked);
+    const int attached[] = {request.descriptors.front()};
+    {
+        const std::lock_guard lock(connection.sending);
+        server.spare_asked = send_all(connection.requests(), &header, sizeof header, attached) == 0;
+        die_here(DeathPoint::spare_asked);
+    }
     server.spare_limit = request.process_limit;
+    // It is gone, or does not know that its last spare child is used and that its end is to be told.
+    if (!server.spare_asked) forget(server);
 }
 
 }  // namespace

@@ -66,6 +66,12 @@ std::shared_ptr<ExitWatch> exit_watch() {
     return state.watch;
 }
 
+void abandon_server(const ServerConnection& server) noexcept {
+    Launching& state = launching();
+    const std::lock_guard lock(state.mutex);
+    if (state.watch) state.watch->abandon(server);
+}
+
 RawHandle own_end() {
     Launching& state = launching();
     const std::lock_guard lock(state.mutex);

@@ -57,6 +57,8 @@ Launching& launching();
 void replace_launching() noexcept;
 // Shared, so that a start that shut_down_launching overtakes does not lose it under its feet.
 std::shared_ptr<ExitWatch> exit_watch();
+// From now on the ends of that server's children are found without it.
+void abandon_server(const ServerConnection& server) noexcept;
 
 // ---- spawn.cpp ---------------------------------------------------------------------------------------------------
 

@@ -25,7 +25,7 @@ struct ControlBuffer {
 
 }  // namespace
 
-int send_all(int socket, const void* bytes, std::size_t size, const std::vector<int>& descriptors, int flags) noexcept {
+int send_all(int socket, const void* bytes, std::size_t size, std::span<const int> descriptors, int flags) noexcept {
     const auto* next = static_cast<const unsigned char*>(bytes);
     ControlBuffer control;
     bool begun = false;

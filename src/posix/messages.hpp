@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 #include <vector>
 
 #include "descriptors.hpp"
@@ -13,7 +14,7 @@ inline constexpr std::size_t max_descriptors = 253;
 
 // Sends all `size` bytes, with `descriptors` attached to the first. Returns 0 or the error number; EAGAIN only for a
 // socket or call that does not block, and then nothing was sent (the rest of a message that was begun is waited for).
-int send_all(int socket, const void* bytes, std::size_t size, const std::vector<int>& descriptors = {},
+int send_all(int socket, const void* bytes, std::size_t size, std::span<const int> descriptors = {},
              int flags = 0) noexcept;
 
 struct Received {

@@ -101,7 +101,10 @@ void check_survivors(port::Family& family) {
 class Round {
 public:
     Round(const Options& options, std::uint64_t seed)
-        : options_(options), seed_(seed), plan_(plan_of(seed, options.scenario)) {}
+        : options_(options), seed_(seed), plan_(plan_of(seed, options.scenario)) {
+        // The family's first process could not tell: it has another user.
+        if (!port::can_limit_processes()) plan_.processes = 0;
+    }
 
     // Whether all went well.
     bool run(Totals& totals) {

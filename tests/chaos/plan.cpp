@@ -29,7 +29,7 @@ Plan plan_of(std::uint64_t seed, const std::string& only) {
 
     const std::uint32_t lack = random.below(12), amount = random.below(1000);
     if (lack == 0 && port::can_limit()) plan.descriptors = 4 + amount / 10;
-    if (lack == 1 && port::can_limit_processes()) plan.processes = 24 + amount / 20;
+    if (lack == 1) plan.processes = 24 + amount / 20;
     if (lack == 2 && port::can_limit()) plan.address_space = std::uint64_t{32 + amount} << 20;
     if (lack == 3 || lack == 4) plan.allocation_faults = 20u << amount / 125;
     if ((lack == 4 || lack == 5) && port::can_fail_calls()) plan.call_faults = 100u << amount / 125;
