@@ -96,9 +96,8 @@ void ExitWatch::add_server(std::shared_ptr<ServerConnection> server) {
 void ExitWatch::abandon(const ServerConnection& server) noexcept {
     {
         const std::lock_guard lock(mutex_);
-        const auto known = std::find_if(servers_.begin(), servers_.end(), [&](const Server& candidate) {
-            return candidate.connection.get() == &server;
-        });
+        const auto known = std::find_if(servers_.begin(), servers_.end(),
+                                        [&](const Server& candidate) { return candidate.connection.get() == &server; });
         if (known == servers_.end()) return;
         try {
             take_statuses(*known, due_);
