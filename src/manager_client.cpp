@@ -58,47 +58,45 @@ public:
     }
 
 private:
-    // Throws ClosedError when the server has gone; and what getting a message throws: then it may come yet, unless that was
-    // because the message cannot be taken in.
+    // Throws ClosedError when the server has gone; and what getting a message throws. The answer may come yet then, unless
+    // it was there and cannot be taken in.
     void take(detail::QueueMessage& answer) {
         os::Deadline end = os::never;  // of waiting for the answer to a call that nobody wants any more
-        try {
-            while (!is_here(answer)) {
-                if (is_over() && !is_here(answer, true)) {
-                    if (!is_server_alive()) throw_gone();
-                    throw ClosedError(
-                        "multiproc: the manager's server is shutting down, or has no memory or waiting threads left "
-                        "for "
-                        "this thread's calls");
-                }
-                if (is_wanted()) continue;
-                const os::Deadline now = os::Clock::now();
-                if (end == os::never) {
-                    detail::QueueWriter note;
-                    encode(note, give_up);  // what the server is at
-                    calls_.put(note);
-                    end = now + longest_farewell;
-                } else if (end <= now) {
-                    throw_if_interrupted();
-                    throw ClosedError("multiproc: a call was given up");
-                }
+        while (!is_here(answer)) {
+            if (is_over() && !is_here(answer, true)) {
+                if (!is_server_alive()) throw_gone();
+                throw ClosedError(
+                    "multiproc: the manager's server is shutting down, or has no memory or waiting threads left for "
+                    "this "
+                    "thread's calls");
             }
-        } catch (const ClosedError&) { throw; } catch (const Interrupted&) {
-            throw;
-        } catch (const StartError&) {  // too many threads wait
-            throw;
-        } catch (...) {
-            --outstanding_;
-            throw;
+            if (is_wanted()) continue;
+            const os::Deadline now = os::Clock::now();
+            if (end == os::never) {
+                detail::QueueWriter note;
+                encode(note, give_up);  // what the server is at
+                calls_.put(note);
+                end = now + longest_farewell;
+            } else if (end <= now) {
+                throw_if_interrupted();
+                throw ClosedError("multiproc: a call was given up");
+            }
         }
         --outstanding_;
     }
 
-    bool is_here(detail::QueueMessage& answer, bool only_asks = false) const {
+    bool is_here(detail::QueueMessage& answer, bool only_asks = false) {
         const InterruptHold hold;  // what interrupts the wait does not interrupt the server
         const bool looks_often = watch_of_thread != nullptr || InterruptScope::is_active();
         const auto interval = looks_often ? watched_interval : look_interval;
-        return answers_.get(answer, only_asks ? std::chrono::nanoseconds(0) : interval, peer_);
+        try {
+            return answers_.get(answer, only_asks ? std::chrono::nanoseconds(0) : interval, peer_);
+        } catch (const StartError&) {  // too many threads wait
+            throw;
+        } catch (const ClosedError&) { throw; } catch (...) {
+            --outstanding_;  // it was there, and is not taken in
+            throw;
+        }
     }
     static bool is_wanted() { return !is_interrupted() && (watch_of_thread == nullptr || (*watch_of_thread)()); }
     bool is_server_alive() const noexcept {

@@ -17,6 +17,8 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <functional>
 #include <new>
@@ -95,6 +97,8 @@ const Attempt attempts[] = {
          return ::syscall(SYS_prlimit64, 0, RLIMIT_CORE, &none, nullptr);
      }},
     {"signals by descriptors", EPERM, [] { return static_cast<long>(::fcntl(0, F_SETOWN, ::getppid())); }},
+    {"flags that the parent's output has too", EPERM, [] { return static_cast<long>(::fcntl(1, F_SETFL, 0)); }},
+    {"cutting short what it prints to", EPERM, [] { return static_cast<long>(::ftruncate(1, 0)); }},
     {"typing on a terminal", EPERM,
      [] {
          char letter = 'x';
@@ -190,6 +194,28 @@ TEST_F(PoolSandboxPosix, PoolsWithoutItMayDoWhatTheProgramMay) {
     mp::Pool free(1);
     EXPECT_EQ(confined.apply(surprises), Refusals());
     EXPECT_TRUE(free.apply(may_open_and_fork));
+}
+
+int read_from_stdout() {
+    char letter = 0;
+    return ::read(STDOUT_FILENO, &letter, 1) == -1 && errno == EBADF ? 0 : 1;
+}
+
+// Standard output is a terminal that is open for reading and writing, as shells have it.
+TEST_F(PoolSandboxPosix, WhatIsTypedOnTheTerminalIsNotReadThroughStandardOutput) {
+    const int terminal = ::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    ASSERT_TRUE(terminal >= 0 && ::grantpt(terminal) == 0 && ::unlockpt(terminal) == 0);
+    const int shown = ::open(::ptsname(terminal), O_RDWR | O_NOCTTY | O_CLOEXEC);
+    ASSERT_GE(shown, 0);
+    const int before = ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
+    std::fflush(stdout);
+    ::dup2(shown, STDOUT_FILENO);
+    {
+        mp::Pool pool(sandboxed(1));
+        EXPECT_EQ(pool.apply(read_from_stdout), 0);
+    }
+    ::dup2(before, STDOUT_FILENO);
+    for (const int fd : {before, shown, terminal}) ::close(fd);
 }
 
 // ---- what a worker has in its hands ------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 #include "acceptor.hpp"
 
 #include <algorithm>
+#include <new>
 #include <stdexcept>
 #include <utility>
 
@@ -97,12 +98,20 @@ void Acceptor::accept_next() {
     } catch (const NetworkError&) {
         io_->failure = asio::error::no_descriptors;
         return;
+    } catch (const std::bad_alloc&) {
+        io_->failure = asio::error::no_memory;
+        return;
     }
-    io_->acceptor.async_accept(io_->next->socket(), [this](const ErrorCode& result) {
-        const std::lock_guard guard(io_->loop.mutex);
-        accepted(result);
-        io_->loop.changed();
-    });
+    try {
+        io_->acceptor.async_accept(io_->next->socket(), [this](const ErrorCode& result) {
+            const std::lock_guard guard(io_->loop.mutex);
+            accepted(result);
+            io_->loop.changed();
+        });
+    } catch (const std::bad_alloc&) {
+        io_->next.reset();  // so that the next call tries again
+        io_->failure = asio::error::no_memory;
+    }
 }
 
 void Acceptor::accepted(const ErrorCode& result) {
@@ -135,8 +144,8 @@ void Acceptor::begin_handshake(std::shared_ptr<ByteStream> stream) {
     handshake.stream = std::move(stream);
     try {
         handshake.thread = start_thread([this, &handshake] { shake_hands(handshake); });
-    } catch (const std::system_error&) {
-        all.pop_back();  // there are no more threads, so this peer is dropped
+    } catch (const std::exception&) {
+        all.pop_back();  // there are no more threads, or no memory for one, so this peer is dropped
     }
 }
 

@@ -115,12 +115,12 @@ std::optional<std::size_t> ByteStream::read_some(std::span<std::byte> target, os
             return 0;
         }
         if (!io.is_read_pending) {
-            io.is_read_pending = true;
             io.socket.async_wait(tcp::socket::wait_read, [&io](const ErrorCode&) {
                 const std::lock_guard guard(io.loop.mutex);
                 io.is_read_pending = false;
                 io.loop.changed();
             });
+            io.is_read_pending = true;  // if that threw, there is none; the handler waits for the mutex
         }
         if (!io.loop.wait(lock, deadline, [&io] { return !io.is_read_pending || io.is_closed; })) return std::nullopt;
     }
@@ -150,7 +150,6 @@ void ByteStream::write(std::span<const std::byte> first, std::span<const std::by
         if (io.is_closed) throw_closed();
         if (failure == error::interrupted) continue;
         if (failure == error::would_block || failure == error::try_again) {
-            io.is_write_pending = true;
             std::size_t written = 0;
             io.socket.async_write_some(pieces, [&](const ErrorCode& result, std::size_t count) {
                 const std::lock_guard guard(io.loop.mutex);
@@ -159,6 +158,7 @@ void ByteStream::write(std::span<const std::byte> first, std::span<const std::by
                 io.is_write_pending = false;
                 io.loop.changed();
             });
+            io.is_write_pending = true;
             // Not shorter when it is closed, which ends the operation: until then the system may read the pieces.
             io.loop.wait(lock, os::never, [&io] { return !io.is_write_pending; });
             took(written);

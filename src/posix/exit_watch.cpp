@@ -120,28 +120,29 @@ void ExitWatch::answer_for(const std::shared_ptr<Responder>& responder) {
 
 // Takes the child out of the list; the caller calls the report's function when it holds no lock.
 void ExitWatch::finish(std::size_t index, ExitStatus status, std::vector<Report>& reports) {
+    Report& report = reports.emplace_back();  // if it throws, nothing has happened
     const std::shared_ptr<Watched> child = children_[index];
     children_[index] = children_.back();
     children_.pop_back();
     const std::lock_guard lock(child->mutex);
     child->ended = true;
     child->server.reset();
-    reports.push_back({std::move(child->on_exit), status});
+    report = {std::move(child->on_exit), status};
 }
 
 // Reads what a server told. False when it is gone.
 bool ExitWatch::take_statuses(Server& server, std::vector<Report>& reports) {
     for (;;) {
         unsigned char bytes[64 * sizeof(StatusMessage)];
+        server.partial.reserve(server.partial.size() + sizeof bytes);  // before anything is received
         const ssize_t count =
             retry([&] { return ::recv(server.connection->statuses(), bytes, sizeof bytes, MSG_DONTWAIT); });
         if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return true;
         if (count <= 0) return false;
         server.partial.insert(server.partial.end(), bytes, bytes + count);
-        std::size_t used = 0;
-        for (; server.partial.size() - used >= sizeof(StatusMessage); used += sizeof(StatusMessage)) {
+        while (server.partial.size() >= sizeof(StatusMessage)) {
             StatusMessage message;
-            std::memcpy(&message, server.partial.data() + used, sizeof message);
+            std::memcpy(&message, server.partial.data(), sizeof message);
             ExitStatus status;
             if (message.kind == static_cast<int>(ExitStatus::Kind::exited)) status = ExitStatus::exited(message.number);
             if (message.kind == static_cast<int>(ExitStatus::Kind::signalled)) {
@@ -155,8 +156,8 @@ bool ExitWatch::take_statuses(Server& server, std::vector<Report>& reports) {
             } else {
                 finish(static_cast<std::size_t>(child - children_.begin()), status, reports);
             }
+            server.partial.erase(server.partial.begin(), server.partial.begin() + sizeof(StatusMessage));
         }
-        server.partial.erase(server.partial.begin(), server.partial.begin() + static_cast<std::ptrdiff_t>(used));
     }
 }
 
@@ -224,6 +225,7 @@ void ExitWatch::look_at_servers(bool all) {
 }
 
 void ExitWatch::look_at_children(bool all) {
+    work_.reports.reserve(work_.reports.size() + work_.children.size());  // before a status is taken
     for (std::size_t i = 0; i < work_.children.size(); ++i) {
         const std::shared_ptr<Watched>& watched = work_.children[i];
         const int events = all ? 0 : work_.entries[first_server_entry + work_.servers.size() + i].revents;
@@ -245,28 +247,15 @@ void ExitWatch::look_at_children(bool all) {
 }
 
 void ExitWatch::run() noexcept {
-    while (prepare_round()) {
-        std::vector<pollfd>& entries = work_.entries;
-        // While a pipe stays readable without a status, sleeping in poll is impossible: it is left out for a moment.
-        if (work_.ending) ::poll(entries.data(), 1, quick_tick);
-        const int timeout = work_.ending || !work_.reports.empty() ? 0 : work_.by_the_clock ? slow_tick : -1;
-        const int count = ::poll(entries.data(), static_cast<nfds_t>(entries.size()), timeout);
-        // Linux takes no more entries than this process may have descriptors, a limit that the program can lower at any
-        // time. Then all are looked at by the clock.
-        const bool blind = count < 0 && errno != EINTR;
-        if (blind && work_.reports.empty() && ::poll(entries.data(), 1, slow_tick) < 0) ::poll(nullptr, 0, slow_tick);
-        if (entries[0].revents != 0) wake_pipe_.drain();
-        {
+    for (;;) {
+        try {
+            if (!prepare_round()) return;
+            run_round();
+        } catch (const std::exception&) {
+            // There is no memory. What has been learned is kept, and the rest is looked at again in a moment.
             const std::lock_guard lock(mutex_);
-            work_.ending = false;
-            if (count >= 0 || blind) {  // else interrupted: nothing is known about the entries
-                look_at_questions(blind);
-                look_at_servers(blind);
-                look_at_children(blind);
-            }
-            // The thread keeps nothing of a child when it reports the end.
-            work_.children.clear();
-            work_.servers.clear();
+            forget_round();
+            ::poll(nullptr, 0, quick_tick);
         }
         for (Report& report : work_.reports) {
             const Report last = std::move(report);
@@ -274,6 +263,33 @@ void ExitWatch::run() noexcept {
         }
         work_.reports.clear();
     }
+}
+
+void ExitWatch::run_round() {
+    std::vector<pollfd>& entries = work_.entries;
+    // While a pipe stays readable without a status, sleeping in poll is impossible: it is left out for a moment.
+    if (work_.ending) ::poll(entries.data(), 1, quick_tick);
+    const int timeout = work_.ending || !work_.reports.empty() ? 0 : work_.by_the_clock ? slow_tick : -1;
+    const int count = ::poll(entries.data(), static_cast<nfds_t>(entries.size()), timeout);
+    // Linux takes no more entries than this process may have descriptors, a limit that the program can lower at any
+    // time. Then all are looked at by the clock.
+    const bool blind = count < 0 && errno != EINTR;
+    if (blind && work_.reports.empty() && ::poll(entries.data(), 1, slow_tick) < 0) ::poll(nullptr, 0, slow_tick);
+    if (entries[0].revents != 0) wake_pipe_.drain();
+    const std::lock_guard lock(mutex_);
+    work_.ending = false;
+    if (count >= 0 || blind) {  // else interrupted: nothing is known about the entries
+        look_at_questions(blind);
+        look_at_servers(blind);
+        look_at_children(blind);
+    }
+    forget_round();
+}
+
+// The thread keeps nothing of a child when it reports the end.
+void ExitWatch::forget_round() noexcept {
+    work_.children.clear();
+    work_.servers.clear();
 }
 
 }  // namespace multiproc::os::posix

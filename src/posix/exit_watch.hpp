@@ -135,6 +135,8 @@ private:
 
     void run() noexcept;
     bool prepare_round();
+    void run_round();
+    void forget_round() noexcept;
     void look_at_questions(bool all) noexcept;
     void look_at_servers(bool all);
     void look_at_children(bool all);

@@ -12,6 +12,9 @@ namespace {
 
 using namespace posix;
 
+// More messages than fit into a socket's buffer: a sender does not wait for room.
+constexpr std::uint64_t most_on_their_way = 65'536;
+
 class SocketLink final : public HandleLink {
 public:
     SocketLink(Handle socket, bool connected) noexcept : socket_(std::move(socket)), connected_(connected) {}
@@ -33,17 +36,20 @@ public:
     }
 
     std::vector<Handle> receive(std::uint64_t token, std::size_t count) override {
-        // Older ones were sent for a receiver that gave up before it asked.
+        // Older ones were sent for a receiver that gave up before it asked. They are numbered one by one, and there are no
+        // more than a socket holds: else a peer could keep this process here for ever by sending more and more.
+        if (token <= last_received_ || token - last_received_ > most_on_their_way)
+            fail("the peer sent no such handle", EBADMSG);
         for (;;) {
             std::uint64_t arrived = 0;
             // The kernel never joins the bytes of two messages with descriptors, and a message is too small to be sent
             // in parts. So anything else than eight bytes with descriptors is a peer that does not keep to this.
             Received message = receive_some(fd_of(socket_), &arrived, sizeof arrived, MSG_DONTWAIT);
+            const bool is_next = message.size == sizeof arrived && arrived == last_received_ + 1;
+            if (is_next) last_received_ = arrived;  // also if it is not taken in: it is read
             if (message.error == EMFILE) fail("receiving a handle", EMFILE);
-            if (message.error != 0 || message.size != sizeof arrived || arrived > token ||
-                (arrived == token && message.descriptors.size() != count)) {
+            if (message.error != 0 || !is_next || (arrived == token && message.descriptors.size() != count))
                 fail("the peer sent no such handle", EBADMSG);
-            }
             die_here(DeathPoint::handles_received);
             if (arrived == token) return std::move(message.descriptors);
         }
@@ -53,6 +59,7 @@ private:
     Handle socket_;
     bool connected_;
     std::uint64_t last_sent_ = 0;
+    std::uint64_t last_received_ = 0;
 };
 
 }  // namespace

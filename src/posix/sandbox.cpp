@@ -97,7 +97,7 @@ void allow_memory(Filter& filter) {
         filter.allow(name, {has(2, PROT_EXEC, 0)});
         filter.refuse(EACCES, name, {has(2, PROT_EXEC, PROT_EXEC)});
     }
-    filter.allow({"memfd_create", "ftruncate", "ftruncate64"});  // what large results travel in
+    filter.allow({"memfd_create"});  // what large results travel in
 }
 
 void allow_threads(Filter& filter, std::uint64_t self) {
@@ -125,8 +125,9 @@ void allow_descriptors(Filter& filter) {
                   "_newselect", "pselect6", "pselect6_time64", "fsync",  "fdatasync",   "fstat",        "fstat64"});
     // Handles to and from the parent. Without connect and bind there is nobody else to talk to.
     filter.allow({"sendmsg", "recvmsg"});
-    // Not F_SETOWN and F_SETSIG, by which descriptors send signals to any process.
-    for (const int command : {F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD, F_DUPFD_CLOEXEC, F_ADD_SEALS, F_GET_SEALS}) {
+    // Not F_SETOWN and F_SETSIG, by which descriptors send signals to any process; nor F_SETFL, as the flags of standard
+    // output are the parent's too.
+    for (const int command : {F_GETFD, F_SETFD, F_GETFL, F_DUPFD, F_DUPFD_CLOEXEC, F_ADD_SEALS, F_GET_SEALS}) {
         filter.allow("fcntl", {is(1, static_cast<std::uint64_t>(command))});
         filter.allow("fcntl64", {is(1, static_cast<std::uint64_t>(command))});
     }
@@ -242,6 +243,23 @@ void forget_server() noexcept {
     state.server.connection.reset();
 }
 
+// A terminal is open for reading too, mostly, whichever stream it stands for: what is typed there is not for a worker. If
+// it cannot be opened anew (it is another user's), nothing is printed.
+void stop_reading_terminals() {
+    for (const int stream : {STDOUT_FILENO, STDERR_FILENO}) {
+        if (::isatty(stream) == 0) continue;
+        Handle writes_only;
+        {
+            const std::string terminal = "/proc/self/fd/" + std::to_string(stream);
+            DescriptorLock lock;
+            int fd = ::open(terminal.c_str(), O_WRONLY | O_NOCTTY | O_CLOEXEC);
+            if (fd < 0) fd = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
+            writes_only = lock.own(fd, "open");
+        }
+        if (::dup2(fd_of(writes_only), stream) < 0) fail("dup2");
+    }
+}
+
 // What libraries read from files when they first need it.
 void read_ahead() noexcept { ::tzset(); }
 
@@ -260,6 +278,7 @@ std::string sandbox_problem() {
 void enter_sandbox() {
     read_ahead();
     forget_server();
+    stop_reading_terminals();
     set_limits();
     if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) fail("prctl(PR_SET_NO_NEW_PRIVS)");
     Filter filter;
