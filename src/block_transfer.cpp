@@ -40,7 +40,10 @@ bool BlockLedger::send(std::span<const detail::Attachment> blocks, TaskRingParen
     std::vector<detail::BlockRef> missing;
     for (const detail::Attachment& attachment : blocks) {
         const detail::SharedBlock* const block = detail::block_of(attachment);
-        if (block != nullptr && !known_.contains(block->id()))
+        if (block == nullptr || known_.contains(block->id())) continue;
+        // Calls that are sent together may have the same one.
+        const auto is_same = [id = block->id()](const detail::BlockRef& other) { return other->id() == id; };
+        if (std::ranges::none_of(missing, is_same))
             missing.push_back(std::static_pointer_cast<detail::SharedBlock>(attachment));
     }
     for (std::span<const detail::BlockRef> rest(missing); !rest.empty();) {

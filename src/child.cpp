@@ -124,7 +124,7 @@ void Child::start(ChildOptions options, const CallMessage* first) {
         link_->connect(*process_);
         die_here(DeathPoint::start_connected);
         if (waits_for_child) send(*first);
-    } catch (const std::system_error&) {
+    } catch (const std::exception&) {
         // It has ended already, or could not be reached, nor get what it is to run: then it is no use. Its end tells the
         // rest.
         process_->signal(os::Signal::kill);

@@ -124,6 +124,7 @@ void PoolEngine::start_locked(std::unique_lock<std::mutex>& lock) {
     if (!failure) {
         for (auto& worker : started) install(std::move(worker));
         if (state_ == State::idle) state_ = State::running;
+        doorbell_.wake_service();  // it may have looked already, at a pool that was idle
     }
     tell_changed();
     if (failure) std::rethrow_exception(failure);
@@ -321,6 +322,8 @@ void PoolEngine::stop_service(std::unique_lock<std::mutex>& lock) {
     service.join();
     lock.lock();
     for (const auto& worker : workers_) note_gone(*worker);
+    if (is_spinning_)
+        for (auto& worker : workers_) graves_.push_back(std::move(worker));
     workers_.clear();
     if (trace_) write_trace();
     tell_changed();
@@ -343,10 +346,11 @@ void PoolEngine::join() {
         end_workers(lock);
     } else {
         if (!workers_.empty()) doorbell_.wake_service();  // it may have waited for the input of an imap
-        while (!workers_.empty() || (!all_done() && state_ == State::closing)) {
+        while (state_ != State::broken && (!workers_.empty() || (!all_done() && state_ == State::closing))) {
             throw_if_interrupted();
             sleep_until_changed(lock, next_look(os::never));
         }
+        if (state_ == State::broken) end_workers(lock);  // meanwhile; the service thread may have left
     }
     stop_service(lock);
     drain_callbacks(lock);

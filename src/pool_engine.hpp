@@ -245,6 +245,8 @@ private:
     void ask_for_workers() noexcept;
     Worker* pick_worker();
     bool dispatch(Worker& worker, Batch& batch);
+    void fail_unsent(Batch& batch, std::uint32_t count, std::size_t end, const ErrorMaker& error);
+    static void note_taken(const ItemBlock& block, const Batch& rest, std::uint32_t count) noexcept;
     bool skip_finished(Batch& batch);
     std::uint32_t chunk_of(const Batch& batch) const;
     std::uint32_t flags_of(const Batch& batch, std::uint32_t count) const noexcept;

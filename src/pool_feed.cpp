@@ -24,6 +24,16 @@ constexpr double movable_nanoseconds = 50'000;
 // One in so many small messages says how long it took.
 constexpr std::uint64_t timed_messages = 16;
 
+// Of sending handles: what will not be otherwise the next time, nor with another worker. The program has closed them, or
+// they are not this process's to hand on.
+bool is_lasting(const std::error_code& error) noexcept {
+    return error == std::errc::bad_file_descriptor || error == std::errc::operation_not_permitted;
+}
+// What a worker gives that has ended, but also one whose task has closed all descriptors: then it is of no more use.
+bool is_unreachable(const std::error_code& error) noexcept {
+    return error == std::errc::broken_pipe || error == std::errc::connection_reset || error == std::errc::not_connected;
+}
+
 }  // namespace
 
 // Hands out what is waiting, and evens out what was handed out ahead. As for `pump`: what goes wrong here is not the fault
@@ -140,6 +150,24 @@ std::uint32_t PoolEngine::flags_of(const Batch& batch, std::uint32_t count) cons
     return !is_small || next_id_ % timed_messages == 0 ? CallRecord::timed : 0;
 }
 
+// These items cannot be sent to any worker.
+void PoolEngine::fail_unsent(Batch& batch, std::uint32_t count, std::size_t end, const ErrorMaker& error) {
+    const std::shared_ptr<ItemBlock> block = batch.block;
+    const std::uint64_t first = batch.first;
+    batch.take(count, end);
+    note_taken(*block, batch, count);
+    for (std::uint32_t i = 0; i < count; ++i) block->call_of(first + i).add_error(first + i, error);
+    account(*block, first, count);
+}
+
+// `count` items of the block wait no more; `rest` is what is left of their batch.
+void PoolEngine::note_taken(const ItemBlock& block, const Batch& rest, std::uint32_t count) noexcept {
+    if (!block.call || block.call->details() == nullptr) return;
+    CallDetails& details = *block.call->details();
+    details.waiting -= std::min<std::uint64_t>(count, details.waiting);
+    if (block.is_spilled() && rest.count == 0) --details.waiting_segments;
+}
+
 // Sends the next chunk of `batch`, and cuts it off. False if the worker's ring is full.
 bool PoolEngine::dispatch(Worker& worker, Batch& batch) {
     ItemBlock& block = *batch.block;
@@ -195,8 +223,15 @@ bool PoolEngine::dispatch(Worker& worker, Batch& batch) {
     try {
         position = worker.child->send(message);
     } catch (const std::system_error& error) {
-        // It has ended, which will be known in a moment; or no more handles can be on their way to it for now.
-        if (internal) worker.refusal = error.what();
+        if (internal) {
+            worker.refusal = error.what();
+        } else if (is_lasting(error.code())) {
+            fail_unsent(batch, count, end, maker_of(error));
+            return true;
+        } else if (is_unreachable(error.code()) && worker.in_flight.size() == 1) {  // which is this message's place
+            worker.child->signal(os::Signal::kill);
+        }
+        // Else it has ended, which will be known in a moment; or no more handles can be on their way to it for now.
     }
     if (!position) return false;
 
@@ -217,10 +252,7 @@ bool PoolEngine::dispatch(Worker& worker, Batch& batch) {
         deadline_after(call.options().timeout) < service_deadline_)
         doorbell_.wake_service();
     worker.assigned += count;
-    if (CallDetails* details = call.details(); block.call && details != nullptr) {
-        details->waiting -= std::min<std::uint64_t>(count, details->waiting);
-        if (block.is_spilled() && batch.count == 0) --details->waiting_segments;
-    }
+    note_taken(block, batch, count);
     if (settings_.max_tasks_per_worker != 0 && worker.assigned >= settings_.max_tasks_per_worker) retire(worker);
     return true;
 }

@@ -116,6 +116,7 @@ bool PoolEngine::spin_for_news(std::unique_lock<std::mutex>& lock, std::uint32_t
     looked_at_.clear();
     for (const auto& worker : workers_)
         if (!worker->is_broken) looked_at_.push_back(&worker->child->results().next_word());
+    graves_.reserve(workers_.size());
     has_changed_ = false;
     is_spinning_ = true;  // the memory looked at stays mapped
     const bool is_patient = patience_.wants_to_look();

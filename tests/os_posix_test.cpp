@@ -6,11 +6,13 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -18,6 +20,7 @@
 #include <sstream>
 #include <system_error>
 #include <thread>
+#include <vector>
 
 #include "posix/cpu_limit.hpp"
 #include "posix/exit_watch.hpp"
@@ -747,6 +750,25 @@ TEST(OsPosixExitStatus, SignalsAreNamed) {
     EXPECT_EQ(signal_name(SIGABRT), "SIGABRT");
     EXPECT_EQ(signal_name(77), "signal 77");
     EXPECT_EQ(to_string(ExitStatus::signalled(SIGSEGV)), "killed by SIGSEGV");
+}
+
+// Each write costs it one call, and the reader one for each number.
+TEST(OsHandleLinkPosix, APeerThatSendsMoreAndMoreKeepsNobodyBusy) {
+    auto [link, child_end] = HandleLink::create();
+    std::atomic<bool> is_over{false};
+    std::thread flood([&is_over, socket = static_cast<int>(child_end.raw())] {
+        const std::vector<std::uint64_t> zeros(8'192);
+        while (!is_over) (void)!::send(socket, zeros.data(), zeros.size() * sizeof(std::uint64_t), MSG_DONTWAIT);
+    });
+    for (const std::uint64_t token : {std::uint64_t{1}, std::uint64_t{5}, UINT64_MAX}) {
+        std::error_code error;
+        try {
+            link->receive(token);
+        } catch (const std::system_error& refusal) { error = refusal.code(); }
+        EXPECT_EQ(error, std::errc::bad_message);
+    }
+    is_over = true;
+    flood.join();
 }
 
 }  // namespace
