@@ -16,8 +16,10 @@
 ///
 /// A proxy from a RemoteManager does what one of this machine does, with calls over the connections of network.hpp, whose
 /// promises and limits are those of these, too: both sides prove that they have the key, and nothing is encrypted. Who has
-/// the key can call everything that is published, and whatever that leads to. Such a proxy can be an argument of its own
-/// manager's calls, and nothing else: it cannot travel to other processes; connect there.
+/// the key can call everything that is published, and whatever that leads to; and where something that is published takes a
+/// proxy, one that is made up can name any object of the program's managers. So the key is for those who may reach all of
+/// them. Such a proxy can be an argument of its own manager's calls, and nothing else: it cannot travel to other processes;
+/// connect there.
 ///
 /// Each thread that calls has a connection of its own, so a call that waits holds up no other. What a client holds (locks, a
 /// place in a queue) is free when its connection is gone. An item that a queue gives to a client in the moment in which that

@@ -27,7 +27,12 @@
 /// use the descriptors it has. What is refused is an error, so that libraries report it; nobody is killed for it. A task
 /// whose function lies in a shared library finds it if that was loaded before: by being linked, or by the initializer.
 ///
-/// Memory and time are limits of their own: `PoolOptions::memory_limit` and `CallOptions::timeout`.
+/// Memory and time are limits of their own: `PoolOptions::memory_limit` and `CallOptions::timeout`. On Linux the first does
+/// not count memory that a hostile task makes by `memfd_create` and never maps.
+///
+/// It walls workers off from the system, **not from each other's large arguments**: those of more than 32 KiB lie in memory
+/// that a pool's workers get one after the other, and a task that was taken over can go on reading and changing it. Inputs
+/// of people who must not see each other's want a pool each.
 ///
 /// **Shared objects** (queues, locks, values, SharedArrays, proxies, connections) would be a way out of it, so such a
 /// worker never maps the memory that processes share: they are refused in arguments, when the task is submitted, and in
