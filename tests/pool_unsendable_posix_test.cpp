@@ -33,7 +33,9 @@ int close_all(int number) {
 
 TEST_F(PoolUnsendable, AWorkerThatHasClosedItsDescriptorsIsReplacedWhenItIsToGetSome) {
     mp::Pool pool(2);
-    EXPECT_EQ(pool.apply(close_all, 1), 1);
+    try {
+        EXPECT_EQ(pool.apply(close_all, 1), 1);
+    } catch (const mp::WorkerDied&) {}  // what ends it with its parent was among them
     const Bytes bytes(1 << 20);
     std::vector<mp::AsyncResult<std::size_t>> large;
     for (int i = 0; i < 6; ++i) large.push_back(pool.apply_async(count_bytes, bytes));
