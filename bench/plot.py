@@ -33,6 +33,25 @@ def line(x1, y1, x2, y2, stroke, width=1.0):
     return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{stroke}" stroke-width="{width}"/>'
 
 
+def caption(machine):
+    return f"{machine['processor']}, {machine['processors']} processors, {machine['kernel']}, {machine['compiler']}"
+
+
+def picture(height, parts):
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" '
+        'font-family="sans-serif">\n<rect width="100%" height="100%" fill="white"/>\n' + "\n".join(parts) + "\n</svg>\n"
+    )
+
+
+def read_results(count):
+    """What the first argument names, if there are so many."""
+    if len(sys.argv) != count + 1:
+        sys.exit(sys.modules["__main__"].__doc__)
+    with open(sys.argv[1], encoding="utf-8") as file:
+        return json.load(file)
+
+
 def draw(results):
     rows = [row for row in results["rows"] if "ratio" in row and row["bound"] != "none"]
     margins = [margin(row, ratio) for row in rows for ratio in row["ratio_samples"]]
@@ -64,14 +83,8 @@ def draw(results):
         parts.append(line(place(min(spread)), y, place(max(spread)), y, INK, 1.2))
         bound = "≤" if row["bound"] == "at most" else "≥"
         parts.append(text(right + 14, y + 4, f"{row['ratio']:.3g} × (target {bound} {row['target']:g} ×)", fill=color))
-    machine = results["machine"]
-    caption = f"{machine['processor']}, {machine['processors']} processors, {machine['kernel']}, {machine['compiler']}"
-    parts.append(text(left, bottom + 22, caption, size=11))
-    height = bottom + 34
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" '
-        'font-family="sans-serif">\n<rect width="100%" height="100%" fill="white"/>\n' + "\n".join(parts) + "\n</svg>\n"
-    )
+    parts.append(text(left, bottom + 22, caption(results["machine"]), size=11))
+    return picture(bottom + 34, parts)
 
 
 BEGIN, END = "<!-- ratios: written by scripts/ratios --document -->", "<!-- end of ratios -->"
@@ -89,12 +102,8 @@ def table(results):
             f"| {escape(row['what'])} | {figures[0]} | {escape(row['peer'])} | {figures[1]} | {row['ratio']:.3g} × "
             f"| {bound} | {met} |"
         )
-    machine = results["machine"]
     lines.append("")
-    lines.append(
-        f"{machine['processor']}, {machine['processors']} processors, {machine['kernel']}, {machine['compiler']}; "
-        f"load average {machine['load']:.1f} at the end."
-    )
+    lines.append(f"{caption(results['machine'])}; load average {results['machine']['load']:.1f} at the end.")
     return "\n".join(lines)
 
 
@@ -104,10 +113,7 @@ def rewrite(page, results):
 
 
 def main():
-    if len(sys.argv) != 4:
-        sys.exit(__doc__)
-    with open(sys.argv[1], encoding="utf-8") as file:
-        results = json.load(file)
+    results = read_results(3)
     with open(sys.argv[2], "w", encoding="utf-8") as file:
         file.write(draw(results))
     with open(sys.argv[3], encoding="utf-8") as file:

@@ -3,12 +3,11 @@
 usage: plot_soak.py SOAK.json PICTURE.svg
 """
 
-import json
 import sys
 
-from plot import FAINT, INK, MET, MISSED, line, text
+from plot import FAINT, INK, MET, MISSED, caption, line, picture, read_results, text
 
-WIDTH, PANEL, GAP, LEFT, TOP, HEIGHT = 900, 340, 100, 70, 60, 220
+PANEL, GAP, LEFT, TOP, HEIGHT = 340, 100, 70, 60, 220
 MEBIBYTE = 1024 * 1024
 SERIES = [("family_pss_bytes", "all its processes (PSS)", MISSED), ("rss_bytes", "the program (RSS)", MET)]
 TITLES = {"pools": "pools made and ended", "tasks": "tasks, with workers that are replaced"}
@@ -46,21 +45,12 @@ def draw(results):
     parts = []
     for index, course in enumerate(results["soak"]):
         parts += panel(course, LEFT + index * (PANEL + GAP))
-    machine = results["machine"]
-    caption = f"{machine['processor']}, {machine['processors']} processors, {machine['kernel']}, {machine['compiler']}"
-    parts.append(text(LEFT, TOP + HEIGHT + 30, caption, size=11))
-    height = TOP + HEIGHT + 44
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" '
-        'font-family="sans-serif">\n<rect width="100%" height="100%" fill="white"/>\n' + "\n".join(parts) + "\n</svg>\n"
-    )
+    parts.append(text(LEFT, TOP + HEIGHT + 30, caption(results["machine"]), size=11))
+    return picture(TOP + HEIGHT + 44, parts)
 
 
 def main():
-    if len(sys.argv) != 3:
-        sys.exit(__doc__)
-    with open(sys.argv[1], encoding="utf-8") as file:
-        results = json.load(file)
+    results = read_results(2)
     with open(sys.argv[2], "w", encoding="utf-8") as file:
         file.write(draw(results))
 

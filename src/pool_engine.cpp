@@ -124,7 +124,7 @@ void PoolEngine::start_locked(std::unique_lock<std::mutex>& lock) {
     if (!failure) {
         for (auto& worker : started) install(std::move(worker));
         if (state_ == State::idle) state_ = State::running;
-        doorbell_.wake_service();  // it may have looked already, at a pool that was idle
+        doorbell_.wake_service();  // it may have looked already, at a pool that was idle and had no workers
     }
     tell_changed();
     if (failure) std::rethrow_exception(failure);
@@ -342,16 +342,12 @@ void PoolEngine::join() {
     if (state_ == State::idle || state_ == State::running)
         throw std::logic_error("multiproc: call close() or terminate() before join()");
     is_joining_ = true;
-    if (state_ == State::broken) {
-        end_workers(lock);
-    } else {
-        if (!workers_.empty()) doorbell_.wake_service();  // it may have waited for the input of an imap
-        while (state_ != State::broken && (!workers_.empty() || (!all_done() && state_ == State::closing))) {
-            throw_if_interrupted();
-            sleep_until_changed(lock, next_look(os::never));
-        }
-        if (state_ == State::broken) end_workers(lock);  // meanwhile; the service thread may have left
+    if (!workers_.empty()) doorbell_.wake_service();  // it may have waited for the input of an imap
+    while (state_ != State::broken && (!workers_.empty() || (!all_done() && state_ == State::closing))) {
+        throw_if_interrupted();
+        sleep_until_changed(lock, next_look(os::never));
     }
+    if (state_ == State::broken) end_workers(lock);  // the service thread may have left
     stop_service(lock);
     drain_callbacks(lock);
 }

@@ -56,7 +56,7 @@ std::unique_ptr<PoolEngine::Worker> PoolEngine::start_worker() {
     return worker;
 }
 
-// Puts a started worker to work: first of all its initializer.
+// Puts a started worker to work: first of all its initializer. The service thread looks at `has_exits_` after this.
 void PoolEngine::install(std::unique_ptr<Worker> worker) {
     if (set_up_) {
         worker->set_up = internal_batch(set_up_);
@@ -71,12 +71,9 @@ void PoolEngine::install(std::unique_ptr<Worker> worker) {
     may_be_idle_ = true;
     // Whoever learned of its end before this found no such worker.
     if (std::erase(early_exits_, serial) == 0) return;
-    {
-        const std::lock_guard exits(exits_mutex_);
-        exited_.push_back(serial);
-        has_exits_.store(true, std::memory_order_release);
-    }
-    doorbell_.wake_service();
+    const std::lock_guard exits(exits_mutex_);
+    exited_.push_back(serial);
+    has_exits_.store(true, std::memory_order_release);
 }
 
 // Sends a worker what it runs first. It gets nothing else until that is in its ring.
