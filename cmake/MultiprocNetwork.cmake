@@ -32,6 +32,12 @@ if(missing)
 endif()
 
 file(GLOB network_sources CONFIGURE_DEPENDS src/network/*.cpp src/network/${port}/*.cpp)
+# On POSIX random bytes and HMAC come from OpenSSL, or from macOS itself.
+if(APPLE)
+    list(FILTER network_sources EXCLUDE REGEX "/crypto\\.cpp$")
+else()
+    list(FILTER network_sources EXCLUDE REGEX "/crypto_macos\\.cpp$")
+endif()
 file(GLOB network_headers CONFIGURE_DEPENDS src/network/*.hpp)
 add_library(multiproc_network ${network_sources} ${network_headers})
 add_library(multiproc::network ALIAS multiproc_network)

@@ -103,8 +103,8 @@ enum class DeathScenario : std::uint8_t {
     POINT(first_ring_named, anywhere, makes_objects) \
     POINT(parcel_held, anywhere, gets) \
     POINT(parcel_disowned, anywhere, gets) \
+    /* queue_join.cpp, queue_client.hpp, queue_state.cpp, queue_message.cpp */ \
     POINT(task_counted_done, anywhere, gets) \
-    /* queue_client.hpp, queue_state.cpp, queue_message.cpp */ \
     POINT(ring_signed, anywhere, puts) \
     POINT(ring_linked, anywhere, puts) \
     POINT(last_ring_advanced, anywhere, puts) \

@@ -15,8 +15,7 @@
 #include "die_here.hpp"
 #include "interrupt.hpp"
 #include "queue_client.hpp"
-#include "queue_state.hpp"
-#include "shared_object.hpp"
+#include "queue_open.hpp"
 
 namespace multiproc::detail {
 namespace {
@@ -30,34 +29,6 @@ constexpr std::size_t large_slot = QueueMessage::most_inline, small_slot = 104; 
 constexpr int looks = 500;
 // For how long `try_put` waits for a slot whose item was taken, but whose taker was interrupted in the middle of that.
 constexpr auto longest_taking = std::chrono::milliseconds(20);
-
-// What a dead process was putting in or taking out.
-auto abandon_into(Arena& arena) {
-    return [&arena](QueueSlot& slot) {
-        if (const std::uint64_t parcel = slot.parcel.load(std::memory_order_acquire); parcel != 0)
-            arena.release_owned(Arena::Ref::unpack(parcel));
-    };
-}
-
-QueueClient& client_of(SharedObject& object) {
-    return static_cast<QueueClient&>(
-        object.local_part([](Arena& arena, std::byte* state) -> std::unique_ptr<LocalPart> {
-            return std::make_unique<QueueClient>(arena, queue_in(state));
-        }));
-}
-
-// The client of an object that this process has itself, not as a copy of another.
-struct Opened {
-    QueueState& queue;
-    QueueClient& client;
-};
-Opened open(const ObjectRef& given) {
-    if (!given->is_ours()) (void)state_of(*given);  // throws, if nothing is shared with the original
-    QueueClient& client =
-        client_of(given->is_ours() ? *given : *ObjectRegistry::get().adopt_copy(given->ref()));  // which stays
-    if (client.is_closed.load(std::memory_order_relaxed)) throw ClosedError("multiproc: this queue is closed");
-    return {client.state(), client};
-}
 
 auto is_gone(const Arena& arena, std::uint64_t sender) {
     return [&arena, sender] { return sender != 0 && !arena.exists(Arena::Ref::unpack(sender)); };
@@ -251,7 +222,7 @@ ObjectRef QueueCore::make(std::int64_t max_size, std::size_t inline_bytes, bool 
 }
 
 bool QueueCore::put_message(const OutputBuffer& message, const Patience& patience) const {
-    const Opened opened = open(object());
+    const Opened opened = open_queue(object());
     if (message.size() > opened.queue.stride - sizeof(QueueSlot) || !message.attachments().empty()) {
         NewParcel parcel(opened.client.arena, message);
         return put_with(opened, message.size(), patience, [&](QueueSlot& slot) { parcel.hand_over(slot); });
@@ -262,7 +233,7 @@ bool QueueCore::put_message(const OutputBuffer& message, const Patience& patienc
 
 bool QueueCore::put_bytes(std::span<const std::byte> head, std::span<const std::byte> body,
                           const Patience& patience) const {
-    const Opened opened = open(object());
+    const Opened opened = open_queue(object());
     const std::size_t size = head.size() + body.size();
     if (size > opened.queue.stride - sizeof(QueueSlot)) {
         QueueWriter writer;
@@ -299,7 +270,7 @@ void QueueMessage::take_parcel(QueueSlot& slot, Arena& arena) noexcept {
 }
 
 bool QueueCore::get_message(QueueMessage& message, const Patience& patience, std::uint64_t sender) const {
-    const Opened opened = open(object());
+    const Opened opened = open_queue(object());
     const bool is_done = get_with(opened, patience, sender, [&](QueueSlot& slot) {
         if (slot.parcel.load(std::memory_order_acquire) != 0) return message.take_parcel(slot, opened.client.arena);
         message.size_ = slot.size;
@@ -310,7 +281,7 @@ bool QueueCore::get_message(QueueMessage& message, const Patience& patience, std
 }
 
 bool QueueCore::read_message(Read read, void* context, const Patience& patience, std::uint64_t sender) const {
-    const Opened opened = open(object());
+    const Opened opened = open_queue(object());
     QueueMessage parcel;  // what is in one may be large: that is read when the slot is free
     const bool is_done = get_with(opened, patience, sender, [&](QueueSlot& slot) {
         if (slot.parcel.load(std::memory_order_acquire) != 0) return parcel.take_parcel(slot, opened.client.arena);
@@ -322,7 +293,7 @@ bool QueueCore::read_message(Read read, void* context, const Patience& patience,
 }
 
 bool QueueCore::await_message(const Patience& patience, std::uint64_t sender) const {
-    const Opened opened = open(object());
+    const Opened opened = open_queue(object());
     QueueClient& client = opened.client;
     QueueClient::Use use(client);
     const auto has_message = [&](bool looks_closely) {
@@ -349,10 +320,10 @@ bool QueueCore::await_message(const Patience& patience, std::uint64_t sender) co
         [&] { return client.has_no_news() && !is_over(); }, is_over, [] { return false; });
 }
 
-WaitSet& QueueCore::getters() const { return open(object()).queue.getters; }
+WaitSet& QueueCore::getters() const { return open_queue(object()).queue.getters; }
 
 std::uint64_t QueueCore::size() const {
-    const Opened opened = open(object());
+    const Opened opened = open_queue(object());
     QueueClient& client = opened.client;
     for (;;) {
         const QueueClient::Use use(client);
@@ -376,67 +347,7 @@ std::uint64_t QueueCore::size() const {
 
 std::uint64_t QueueCore::max_size() const { return queue_in(state()).max_size; }
 
-void QueueCore::close_here() const { open(object()).client.is_closed.store(true, std::memory_order_relaxed); }
-
-bool QueueCore::done() const {
-    const Opened opened = open(object());
-    QueueState& queue = opened.queue;
-    std::int64_t seen = queue.unfinished.load(std::memory_order_seq_cst);
-    do {
-        if (seen <= 0 && seen + static_cast<std::int64_t>(size()) <= 0) return false;
-    } while (!queue.unfinished.compare_exchange_weak(seen, seen - 1, std::memory_order_seq_cst));
-    die_here(DeathPoint::task_counted_done);
-    if (seen == 1 && queue.joiners.has_waiters()) {
-        const QueueClient::Use use(opened.client);
-        const QueueRing::Result result = opened.client.get_ring().look().result;
-        if (result == QueueRing::Result::no || result == QueueRing::Result::closed) queue.joiners.wake_all();
-    }
-    return true;
-}
-
-// Whether something is unfinished: it is in the queue, or it was taken and is not done with. There is no one word that
-// says both, as a process could be killed between a change of the queue and one of the word. Instead: the ring is empty
-// at its head; then no slot of it is in use, so all that was taken counts in `unfinished`; then that is 0; and at the
-// head is nothing still, so nothing was put in meanwhile. So when `unfinished` was 0, all was done. (In the rings before
-// this one is nothing in use, see `may_close`, and nothing is put there any more, as they are closed.)
-static bool is_unfinished(QueueState& queue, QueueClient& client) {
-    const QueueClient::Use use(client);
-    for (;;) {
-        QueueRing& ring = client.get_ring();
-        const QueueRing::Claim seen = ring.look();
-        switch (seen.result) {
-            case QueueRing::Result::closed: client.next_get_ring(ring); continue;
-            case QueueRing::Result::done: return true;
-            case QueueRing::Result::busy:
-                if (ring.clear_away(seen, abandon_into(client.arena))) continue;
-                return true;
-            case QueueRing::Result::no: break;
-        }
-        // What was lost with a process that died while it took it is done with.
-        ring.clear_all_away(abandon_into(client.arena));
-        if (ring.is_in_use()) return true;
-        if (ring.next.load(std::memory_order_acquire) != 0) {
-            if (ring.close(seen)) client.next_get_ring(ring);
-            continue;
-        }
-        if (queue.unfinished.load(std::memory_order_seq_cst) != 0) return true;
-        if (QueueRing::is_unchanged(seen)) return false;
-    }
-}
-
-bool QueueCore::await_done(std::optional<Timeout> timeout) const {
-    const Opened opened = open(object());
-    const os::Deadline deadline = deadline_or_never(timeout);
-    const auto is_open = [&] { return is_unfinished(opened.queue, opened.client); };
-    while (is_open()) {
-        if (is_over(deadline)) {
-            throw_if_interrupted();
-            return false;
-        }
-        opened.queue.joiners.wait(deadline, is_open);
-    }
-    return true;
-}
+void QueueCore::close_here() const { open_queue(object()).client.is_closed.store(true, std::memory_order_relaxed); }
 
 void throw_queue_empty(bool has_waited) {
     throw queue::Empty(has_waited ? "multiproc: nothing came into the queue in time" : "multiproc: the queue is empty");

@@ -1,6 +1,4 @@
 // HMAC-SHA-256 and random bytes by OpenSSL. What macOS takes is in crypto_macos.cpp.
-#if !defined(__APPLE__)
-
 #include "network/crypto.hpp"
 
 #include <openssl/core_names.h>
@@ -80,5 +78,3 @@ void random_bytes(std::span<std::byte> target) {
 }
 
 }  // namespace multiproc::network
-
-#endif

@@ -1,6 +1,4 @@
 // HMAC-SHA-256 and random bytes by CommonCrypto, which is a part of macOS.
-#if defined(__APPLE__)
-
 #include "network/crypto.hpp"
 
 #include <stdlib.h>
@@ -55,5 +53,3 @@ Digest HmacSha256::finish() {
 void random_bytes(std::span<std::byte> target) { ::arc4random_buf(target.data(), target.size()); }
 
 }  // namespace multiproc::network
-
-#endif
