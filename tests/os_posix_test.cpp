@@ -13,10 +13,13 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <future>
+#include <memory>
 #include <sstream>
 #include <system_error>
 #include <thread>
@@ -26,6 +29,7 @@
 #include "posix/exit_watch.hpp"
 #include "posix/parking.hpp"
 #include "posix/platform.hpp"
+#include "posix/process_end.hpp"
 #include "posix/shared_memory.hpp"
 
 #if defined(__linux__)
@@ -750,6 +754,47 @@ TEST(OsPosixExitStatus, SignalsAreNamed) {
     EXPECT_EQ(signal_name(SIGABRT), "SIGABRT");
     EXPECT_EQ(signal_name(77), "signal 77");
     EXPECT_EQ(to_string(ExitStatus::signalled(SIGSEGV)), "killed by SIGSEGV");
+}
+
+// A server that is not believed any more tells nothing: the end is found without it, also of a child that had ended before.
+TEST(OsPosixExitWatch, TheEndsOfChildrenWhoseServerWasGivenUpAreFound) {
+    for (const bool is_over : {false, true}) {
+        posix::ExitWatch watch;
+        auto [requests, servers_requests] = posix::make_socket_pair(SOCK_STREAM);
+        auto [statuses, servers_statuses] = posix::make_socket_pair(SOCK_STREAM);
+        const auto server = std::make_shared<posix::ServerConnection>(std::move(requests), std::move(statuses));
+        watch.add_server(server);
+        auto [gate, opens] = posix::make_pipe();
+        const pid_t pid = ::fork();
+        if (pid == 0) {
+            char byte = 0;
+            ::close(static_cast<int>(opens.raw()));
+            (void)!::read(static_cast<int>(gate.raw()), &byte, 1);
+            ::_exit(0);
+        }
+        const auto child = std::make_shared<posix::Watched>();
+        child->pid = pid;
+        child->server = server;
+        if (posix::has_pidfds()) {
+            child->end = posix::open_pidfd(pid);
+            child->exact = true;
+        } else {
+            child->end = posix::make_pipe().first;  // whose writer is gone with the child
+        }
+        std::promise<ExitStatus> end;
+        child->on_exit = [&end](ExitStatus status) { end.set_value(status); };
+        watch.add(child);
+        if (is_over) {
+            opens.reset();
+            siginfo_t info{};
+            ::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOWAIT);
+        }
+        watch.abandon(*server);
+        opens.reset();
+        EXPECT_EQ(end.get_future().wait_for(std::chrono::minutes(1)), std::future_status::ready);
+        EXPECT_TRUE(server->is_gone());
+        ::waitpid(pid, nullptr, 0);
+    }
 }
 
 // Each write costs it one call, and the reader one for each number.
