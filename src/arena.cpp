@@ -58,8 +58,7 @@ Arena::Head* Arena::find(Ref ref, bool also_clearing) const noexcept {
     if (!has_memory(span)) return nullptr;
     Head* const head = head_at(ref.place);
     const CellWord cell = CellWord::unpack(head->word.load(std::memory_order_acquire));
-    const bool is_there = cell.status == Status::live || (also_clearing && cell.status == Status::clearing) ||
-                          (cell.status == Status::taken && cell.kind == overflow_kind);
+    const bool is_there = cell.status == Status::live || (also_clearing && cell.status == Status::clearing);
     return is_there && cell.generation == ref.generation ? head : nullptr;
 }
 
@@ -87,20 +86,20 @@ void Arena::clear_memory(std::byte* begin, std::size_t bytes) const noexcept {
 
 // A cell that this process has taken becomes an object. The zeros and the hold are there before anybody can find it.
 std::optional<Arena::Ref> Arena::begin(Head& head, std::uint32_t generation, Kind kind, std::size_t bytes) noexcept {
-    head.overflow.store(0, std::memory_order_relaxed);
+    const Ref ref{place_of(head), generation};
     clear_memory(reinterpret_cast<std::byte*>(&head) + head_size, bytes);
     head.size.store(bytes, std::memory_order_relaxed);
-    head.holders.store(0, std::memory_order_relaxed);
     head.counted.store(0, std::memory_order_relaxed);
-    head.additions.store(0, std::memory_order_relaxed);
+    const std::uint64_t none = TaggedWord{generation}.pack();
+    for (std::atomic<std::uint64_t>& word : head.holders) word.store(none, std::memory_order_relaxed);
+    head.overflow.store(none, std::memory_order_relaxed);
+    head.additions.store(none, std::memory_order_relaxed);
     if (kind != overflow_kind) {
-        std::atomic<std::uint64_t>* const word = holders_of(head, self_, true);
-        if (word == nullptr) {
-            release_overflow(head);
+        if (!set_holder(head, ref, holder_bit(self_))) {
+            release_overflow(head, ref);
             vacate(head);
             return std::nullopt;
         }
-        word->fetch_or(std::uint64_t{1} << (self_ % 64), std::memory_order_relaxed);
         die_here(DeathPoint::object_prepared);
     }
     // One for the bits of an object is this process's until that object names it.
@@ -109,7 +108,7 @@ std::optional<Arena::Ref> Arena::begin(Head& head, std::uint32_t generation, Kin
                               : CellWord{Status::live, kind, no_process, generation};
     head.word.store(word.pack(), std::memory_order_release);
     die_here(DeathPoint::object_made);
-    return Ref{place_of(head), generation};
+    return ref;
 }
 
 std::uint64_t Arena::take(std::uint32_t& generation) noexcept {
@@ -232,115 +231,6 @@ std::optional<Arena::Ref> Arena::create_large(Kind kind, std::size_t bytes) noex
     return std::nullopt;
 }
 
-// The word with the bit of `process`. Null if there is none and `make` is false, or there is no room for one.
-std::atomic<std::uint64_t>* Arena::holders_of(Head& head, std::uint32_t process, bool make) noexcept {
-    if (process < inline_holders) return &head.holders;
-    std::uint64_t seen = head.overflow.load(std::memory_order_acquire);
-    if (seen == 0) {
-        if (!make) return nullptr;
-        const std::optional<Ref> made = create_small(class_of(all_holders / 8), overflow_kind, all_holders / 8);
-        if (!made) return nullptr;
-        // It says whose it is to be: should this process be killed, whoever sweeps sees there whether it came to that.
-        Head& overflow = *head_at(made->place);
-        std::uint64_t mine = overflow.word.load(std::memory_order_relaxed);
-        const CellWord owner = CellWord::unpack(head.word.load(std::memory_order_relaxed));
-        overflow.overflow.store(Ref{place_of(head), owner.generation}.pack(), std::memory_order_release);
-        die_here(DeathPoint::overflow_named);
-        // It belongs to this object from here on, and is freed with it; also if that is before it is marked as live.
-        if (head.overflow.compare_exchange_strong(seen, made->pack(), std::memory_order_acq_rel)) {
-            die_here(DeathPoint::overflow_linked);
-            seen = made->pack();
-            const CellWord live{Status::live, overflow_kind, no_process, made->generation};
-            overflow.word.compare_exchange_strong(mine, live.pack(), std::memory_order_acq_rel);
-            die_here(DeathPoint::overflow_live);
-        } else {
-            vacate(overflow);
-        }
-    }
-    std::atomic<std::uint64_t>* const bits = bits_in(Ref::unpack(seen));
-    return bits == nullptr ? nullptr : bits + process / 64;
-}
-
-// Of an overflow object, which may be in memory that this process has not touched. Null if it cannot.
-std::atomic<std::uint64_t>* Arena::bits_in(Ref overflow) const noexcept {
-    if (!has_memory(overflow.place * alignment / span_size)) return nullptr;
-    return reinterpret_cast<std::atomic<std::uint64_t>*>(payload(overflow));
-}
-
-// It may be on its way out, if nobody else holds it: who frees an object marks it first, then looks for holders once more,
-// and a new holder sets its bit first, then looks at the mark. So at least one of them sees the other.
-bool Arena::hold_for(Ref ref, std::uint32_t process) noexcept {
-    Head* const head = find(ref, true);
-    if (head == nullptr) return false;
-    std::atomic<std::uint64_t>* const word = holders_of(*head, process, true);
-    if (word == nullptr) return false;
-    const std::uint64_t bit = std::uint64_t{1} << (process % 64);
-    const bool is_new = (word->fetch_or(bit, std::memory_order_seq_cst) & bit) == 0;
-    die_here(DeathPoint::hold_marked);
-    head->additions.fetch_add(1, std::memory_order_seq_cst);
-    die_here(DeathPoint::hold_counted);
-    for (int looks = 0;; ++looks) {
-        const CellWord cell = CellWord::unpack(head->word.load(std::memory_order_seq_cst));
-        const bool is_same = cell.generation == ref.generation;
-        if (is_same && cell.status == Status::live) return true;
-        // Whoever is at it goes back or goes on within moments, unless it is killed.
-        if (!is_same || cell.status != Status::clearing || looks == 100'000) break;
-        os::relax_cpu();
-    }
-    if (is_new) word->fetch_and(~bit, std::memory_order_seq_cst);
-    return false;
-}
-
-bool Arena::is_held(Head& head) noexcept {
-    for (;;) {
-        const std::uint64_t before = head.additions.load(std::memory_order_seq_cst);
-        if (has_holder(head)) return true;
-        if (head.additions.load(std::memory_order_seq_cst) == before) return false;
-    }
-}
-bool Arena::has_holder(Head& head) noexcept {
-    if (head.holders.load(std::memory_order_seq_cst) != 0 ||
-        CountWord::unpack(head.counted.load(std::memory_order_seq_cst)).count != 0)
-        return true;
-    const std::uint64_t overflow = head.overflow.load(std::memory_order_seq_cst);
-    if (overflow == 0) return false;
-    const std::atomic<std::uint64_t>* const words = bits_in(Ref::unpack(overflow));
-    return words == nullptr || std::any_of(words, words + all_holders / 64,
-                                           [](const auto& word) { return word.load(std::memory_order_seq_cst) != 0; });
-}
-
-void Arena::release_for(Ref ref, std::uint32_t process) noexcept {
-    Head* const head = find(ref);
-    if (head == nullptr) return;
-    std::atomic<std::uint64_t>* const word = holders_of(*head, process, false);
-    if (word == nullptr) return;
-    clear_bit(*head, ref, *word, std::uint64_t{1} << (process % 64));
-}
-
-// Of two that let go at once the second one sees no holder, as both exchanges are of one order; and whoever sees none may
-// free it, since nobody can come to hold what nobody holds.
-void Arena::clear_bit(Head& head, Ref ref, std::atomic<std::uint64_t>& word, std::uint64_t bit) noexcept {
-    const bool was_set = (word.fetch_and(~bit, std::memory_order_seq_cst) & bit) != 0;
-    die_here(DeathPoint::hold_cleared);
-    if (was_set) free_unless_held(head, ref);
-}
-void Arena::free_unless_held(Head& head, Ref ref) noexcept {
-    if (is_held(head)) return;
-    const std::uint64_t seen = head.word.load(std::memory_order_acquire);
-    const CellWord cell = CellWord::unpack(seen);
-    if (cell.status == Status::live && cell.generation == ref.generation) free(head, seen);
-}
-
-void Arena::mark_owned(Ref ref) noexcept {
-    Head* const head = find(ref);
-    if (head == nullptr) return;
-    head->holders.fetch_or(owned_bit, std::memory_order_seq_cst);
-    die_here(DeathPoint::owner_marked);
-    head->additions.fetch_add(1, std::memory_order_seq_cst);
-}
-void Arena::release_owned(Ref ref) noexcept {
-    if (Head* const head = find(ref)) clear_bit(*head, ref, head->holders, owned_bit);
-}
 // Only one process clears it; should that die on the way, whoever sweeps after it goes on.
 void Arena::free(Head& head, std::uint64_t seen) noexcept {
     const CellWord before = CellWord::unpack(seen);
@@ -356,19 +246,9 @@ void Arena::free(Head& head, std::uint64_t seen) noexcept {
     if (const Clear clear = clears[before.kind].load(std::memory_order_acquire); clear != nullptr)
         clear(*this, reinterpret_cast<std::byte*>(&head) + head_size);
     die_here(DeathPoint::object_cleared);
-    release_overflow(head);
+    release_overflow(head, {place_of(head), before.generation});
     die_here(DeathPoint::overflow_released);
     vacate(head);
-}
-
-// Its cell goes first, and only if it is that object still: so whoever goes on after a death may do it again.
-void Arena::release_overflow(Head& head) noexcept {
-    const Ref ref = Ref::unpack(head.overflow.load(std::memory_order_acquire));
-    if (!ref) return;
-    Head* const overflow = find(ref);
-    if (overflow != nullptr && kind(ref) == overflow_kind) vacate(*overflow);
-    die_here(DeathPoint::overflow_vacated);
-    head.overflow.store(0, std::memory_order_relaxed);
 }
 
 // The cell, or the spans of a large object, are nobody's.

@@ -72,8 +72,7 @@ bool Arena::count_up(Ref ref, Ref holder, Note& note) noexcept {
         note.store(0, std::memory_order_relaxed);
         return false;
     }
-    head->additions.fetch_add(1, std::memory_order_seq_cst);
-    return true;
+    return TaggedWord::increment(head->additions, ref.generation);
 }
 
 void Arena::count_down(Ref ref, Ref holder, Note& note) noexcept {

@@ -10,11 +10,14 @@
 namespace multiproc {
 
 inline constexpr std::size_t span_count = Arena::size / Arena::span_size;
-inline constexpr std::uint32_t no_process = 0;  // else the index + 1
-inline constexpr std::size_t inline_holders = 63;
-// Of the same word: held by the object it belongs to.
-inline constexpr std::uint64_t owned_bit = std::uint64_t{1} << 63;
+inline constexpr std::uint32_t no_process = 0;    // else the index + 1
 inline constexpr std::size_t all_holders = 4096;  // as many as the runtime's table has entries
+// The bits of those who hold an object: one of the object it belongs to, then those of the processes.
+inline constexpr std::size_t owned_bit = 0;
+inline constexpr std::size_t holder_bit(std::uint32_t process) noexcept { return process + 1; }
+inline constexpr std::size_t bits_per_word = 32;
+inline constexpr std::size_t inline_words = 3;
+inline constexpr std::size_t all_words = all_holders / bits_per_word + 1;
 inline constexpr std::size_t smallest_class = 7;  // 128 bytes
 inline constexpr std::size_t largest_class = 15;  // 32 KiB; beyond that an object has spans of its own
 
@@ -84,17 +87,43 @@ struct CountWord {
     }
 };
 
+// What processes change that may not hold the object: half of the word is the object's generation, so that nobody who is
+// late changes what belongs to its successor.
+struct TaggedWord {
+    std::uint32_t generation = 0;
+    std::uint32_t value = 0;
+
+    static TaggedWord unpack(std::uint64_t word) noexcept {
+        return {static_cast<std::uint32_t>(word >> 32), static_cast<std::uint32_t>(word)};
+    }
+    std::uint64_t pack() const noexcept { return std::uint64_t{generation} << 32 | value; }
+
+    // True if the word was of that generation still, and has the new value.
+    template <class F>
+    static bool change(std::atomic<std::uint64_t>& word, std::uint32_t generation, F&& next) noexcept {
+        std::uint64_t seen = word.load(std::memory_order_seq_cst);
+        do {
+            if (unpack(seen).generation != generation) return false;
+        } while (!word.compare_exchange_weak(seen, TaggedWord{generation, next(unpack(seen).value)}.pack(),
+                                             std::memory_order_seq_cst));
+        return true;
+    }
+    static bool increment(std::atomic<std::uint64_t>& word, std::uint32_t generation) noexcept {
+        return change(word, generation, [](std::uint32_t value) { return value + 1; });
+    }
+};
+
 // In front of every object.
 struct Arena::Head {
     std::atomic<std::uint64_t> word;
-    std::atomic<std::uint64_t> size;      // of the payload
-    std::atomic<std::uint64_t> holders;   // processes 0 to 62, and the owned bit
-    std::atomic<std::uint64_t> overflow;  // an object with the bits of the others, once one of them holds this: a Ref
-    std::atomic<std::uint64_t> counted;   // how many objects hold it by counting: a CountWord
+    std::atomic<std::uint64_t> size;                   // of the payload
+    std::atomic<std::uint64_t> holders[inline_words];  // the first holders' bits: TaggedWords, as the next two
+    // The place of an object with all the others' bits, once one of them holds this. That has its owner's Ref here.
+    std::atomic<std::uint64_t> overflow;
     // How often somebody has begun to hold it, counted when the hold is there: who looks for holders in one place after
     // the other looks again if it has changed meanwhile, as a hold may have moved behind its back.
     std::atomic<std::uint64_t> additions;
-    std::byte unused[16];
+    std::atomic<std::uint64_t> counted;  // how many objects hold it by counting: a CountWord
 };
 
 struct Arena::Tables {

@@ -16,9 +16,10 @@ void Arena::set_sweep(Kind kind, Sweep sweep) noexcept { sweeps[kind].store(swee
 // Of a dead process that was about to have its bits in there: either the object names it, or nobody ever will.
 void Arena::sweep_overflow(Head& head, std::uint64_t seen) noexcept {
     const CellWord cell = CellWord::unpack(seen);
-    const Head* const owner = find(Ref::unpack(head.overflow.load(std::memory_order_acquire)), true);
+    const Ref ref = Ref::unpack(head.overflow.load(std::memory_order_acquire));
+    const Head* const owner = find(ref, true);
     const bool is_named = owner != nullptr && owner->overflow.load(std::memory_order_acquire) ==
-                                                  Ref{place_of(head), cell.generation}.pack();
+                                                  TaggedWord{ref.generation, place_of(head)}.pack();
     const CellWord live{Status::live, overflow_kind, no_process, cell.generation};
     const CellWord mine{Status::taken, overflow_kind, static_cast<std::uint16_t>(self_ + 1), cell.generation};
     if (!head.word.compare_exchange_strong(seen, (is_named ? live : mine).pack(), std::memory_order_acq_rel)) return;
@@ -40,7 +41,7 @@ void Arena::sweep_cell(Head& head, std::uint32_t process) noexcept {
             std::uint64_t expected = seen;
             if (head.word.compare_exchange_strong(expected, mine.pack(), std::memory_order_acq_rel)) {
                 die_here(DeathPoint::swept_cell_taken);
-                release_overflow(head);
+                release_overflow(head, {place_of(head), cell.generation});
                 vacate(head);
             }
             return;

@@ -183,9 +183,13 @@ std::optional<std::uint64_t> Child::send_call(const CallMessage& message) {
     call->flags = message.flags;
     std::byte* const data = place + sizeof(CallRecord);
     if (is_in_segment) {
-        const std::byte* const end = message.items.data() + message.items.size();
-        const auto bytes = static_cast<std::size_t>(end - message.lease->data());
-        const SegmentCall where{known_segments_.refer(*message.lease, bytes, *link_), message.prefix.size(),
+        // What is in the segment besides, now or later, is for others: a child that is not trusted gets one of its own.
+        const SegmentLease& lease = is_confined_ ? SegmentSource::keep(message.prefix, message.items) : *message.lease;
+        const auto bytes =
+            is_confined_
+                ? message.prefix.size() + message.items.size()
+                : static_cast<std::size_t>(message.items.data() + message.items.size() - message.lease->data());
+        const SegmentCall where{known_segments_.refer(lease, bytes, *link_), message.prefix.size(),
                                 message.items.size()};
         std::memcpy(data, &where, sizeof where);
     } else {

@@ -265,8 +265,12 @@ os::Deadline PoolEngine::check_timeouts() {
         }
         if (overdue.empty()) continue;
         drain(*worker);  // it may have finished in time, and nobody has looked
-        if (!worker->in_flight.empty() && worker->in_flight.front().id == running.id && condemn(*worker)) {
+        const auto its = std::ranges::find(worker->in_flight, running.id, &Dispatch::id);
+        if (its == worker->in_flight.begin() && !worker->in_flight.empty() && condemn(*worker)) {
             worker->verdict = maker_of(TimeoutError(overdue));
+        } else if (its > worker->in_flight.begin() && its != worker->in_flight.end()) {
+            // It says that it is at a later task than the one whose result it owes, which it would have sent first.
+            give_up(*worker);
         } else {
             has_finished = true;
         }

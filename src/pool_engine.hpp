@@ -211,6 +211,7 @@ private:
     void move_tasks_and_results();
     static bool is_expected(const Worker& worker) noexcept;
     void drain(Worker& worker);
+    void give_up(Worker& worker);
     bool accept(Worker& worker, const ResultRingParent::Record& record);
     bool deliver(Worker& worker, ResultMessage& message);
     bool store_results(const ItemBlock& block, std::uint64_t first, ResultMessage& message);

@@ -66,7 +66,11 @@ void PoolEngine::drain(Worker& worker) {
         if (is_expected(worker)) worker.child->wake();
         return;
     }
-    // A worker that sends nonsense is ended; its running task fails with how it died, as after any death.
+    give_up(worker);
+}
+
+// A worker that sends nonsense is ended; its running task fails with how it died, as after any death.
+void PoolEngine::give_up(Worker& worker) {
     worker.is_broken = true;
     worker.child->signal(os::Signal::kill);
 }

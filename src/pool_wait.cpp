@@ -30,6 +30,17 @@ bool is_past(os::Deadline deadline) noexcept {
     return (deadline != os::never && os::Clock::now() >= deadline) || is_interrupted();
 }
 
+class Presence {
+public:
+    explicit Presence(bool& present) : present_(present) { present_ = true; }
+    ~Presence() { present_ = false; }
+    Presence(const Presence&) = delete;
+    Presence& operator=(const Presence&) = delete;
+
+private:
+    bool& present_;
+};
+
 }  // namespace
 
 // Waits until `done()`, which is asked with the mutex held. Returns whether it is.
@@ -45,12 +56,13 @@ bool PoolEngine::wait_until(std::unique_lock<std::mutex>& lock, os::Deadline dea
             if (is_past(deadline)) break;
             continue;
         }
-        waiter_present_ = true;
-        while (!done() && !is_past(deadline)) {
-            look_until_news(lock, deadline, mode);
-            pump();
+        {
+            const Presence here(waiter_present_);  // also if there is no memory to look on
+            while (!done() && !is_past(deadline)) {
+                look_until_news(lock, deadline, mode);
+                pump();
+            }
         }
-        waiter_present_ = false;
         if (is_past(deadline)) break;
     }
     // Also if this thread was not the waiter: it may be the one that was told to take the place and needs it no more.

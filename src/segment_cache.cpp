@@ -45,11 +45,11 @@ SegmentLease SegmentSource::acquire(std::size_t bytes) {
     return {std::make_shared<os::Segment>(os::Segment::create(needed)), segment_places, 0};
 }
 
-SegmentLease SegmentSource::keep(std::span<const std::byte> message) {
-    if (message.size() > SIZE_MAX - segment_payload) throw std::bad_alloc();
-    const SegmentLease lease{std::make_shared<os::Segment>(os::Segment::create(message.size() + segment_payload)),
-                             segment_places, 0};
-    std::memcpy(lease.data(), message.data(), message.size());
+SegmentLease SegmentSource::keep(std::span<const std::byte> message, std::span<const std::byte> rest) {
+    if (message.size() > SIZE_MAX - segment_payload - rest.size()) throw std::bad_alloc();
+    const std::size_t size = segment_payload + message.size() + rest.size();
+    const SegmentLease lease{std::make_shared<os::Segment>(os::Segment::create(size)), segment_places, 0};
+    std::copy(rest.begin(), rest.end(), std::copy(message.begin(), message.end(), lease.data()));
     return lease;
 }
 

@@ -46,9 +46,9 @@ class SegmentSource {
 public:
     // A segment with room for `bytes`, not in use by anybody. Thread-safe. Throws std::system_error.
     SegmentLease acquire(std::size_t bytes);
-    // One with the message in it, of which there is to be a copy for a long time: no place is kept busy by it, and each
-    // receiver is handed it anew. Throws std::system_error.
-    static SegmentLease keep(std::span<const std::byte> message);
+    // One with the message in it, both parts of it, and nothing else, for a long time or for one receiver only: no place is
+    // kept busy by it, and each receiver is handed it anew. Throws std::system_error and std::bad_alloc.
+    static SegmentLease keep(std::span<const std::byte> message, std::span<const std::byte> rest = {});
 
 private:
     struct Place {

@@ -177,6 +177,29 @@ bool has_readonly_segment(std::span<const double> numbers) {
     return false;
 }
 
+// Says that it is at the task behind this one, and has been for ever.
+void claim_next_task(const std::string& begun, const std::string& gate) {
+    mp::test::open_gate(begun);
+    mp::test::Gate::await(gate);
+    ControlBlock* const control = own_channel();
+    if (control == nullptr) std::abort();
+    control->running_since.store(0);
+    control->running.fetch_add(1);
+    for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
+}
+
+TEST_F(PoolHostile, AWorkerThatClaimsToRunALaterTaskIsEnded) {
+    mp::Pool pool(1);
+    const mp::test::Gate begun, handed_on;
+    const mp::AsyncResult<void> first =
+        pool.with({.timeout = std::chrono::minutes(10)}).apply_async(claim_next_task, begun.path(), handed_on.path());
+    ASSERT_TRUE(begun.await());
+    const mp::AsyncResult<int> second = pool.with({.timeout = std::chrono::milliseconds(20)}).apply_async(echo, 7);
+    handed_on.open();
+    EXPECT_THROW(first.get(), mp::WorkerDied);
+    EXPECT_EQ(second.get(), 7);
+}
+
 // They are shared by all workers, so one that scribbles must not reach the others' arguments.
 TEST_F(PoolHostile, LargeArgumentsCannotBeWrittenByWorkers) {
     mp::Pool pool(2);

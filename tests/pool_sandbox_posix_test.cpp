@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstdint>
@@ -22,6 +23,7 @@
 #include <fstream>
 #include <functional>
 #include <new>
+#include <span>
 #include <sstream>
 #include <string>
 #include <thread>
@@ -257,6 +259,55 @@ TEST_F(PoolSandboxPosix, TheMemoryThatProcessesShareIsNotMapped) {
     const std::uint64_t largest = pool.apply(what_was_the_largest);
     EXPECT_GT(largest, 0u);
     EXPECT_LT(largest, mp::Arena::size);
+}
+
+constexpr double secret = 0x1.fedcba9876543p+1;
+
+int own_mappings = -1;
+void* kept_arguments = nullptr;
+std::size_t kept_size = 0;
+
+// In the initializer, when files can still be opened. What is read later are the mappings of that time.
+void open_mappings() { own_mappings = ::open("/proc/self/maps", O_RDONLY | O_CLOEXEC); }
+
+// Keeps the memory that its arguments lie in, which it must not write to: a second mapping stays when the first goes.
+bool keep_arguments(const std::vector<double>& numbers) {
+    std::string text(1 << 20, '\0');
+    std::size_t size = 0;
+    for (long more; (more = ::read(own_mappings, text.data() + size, text.size() - size)) > 0;)
+        size += static_cast<std::size_t>(more);
+    std::istringstream lines(text.substr(0, size));
+    for (std::string line; std::getline(lines, line);) {
+        std::uintptr_t begin = 0, end = 0;
+        char dash = 0;
+        std::string access;
+        std::istringstream(line) >> std::hex >> begin >> dash >> end >> access;
+        if (access != "r--s" || end - begin < numbers.size() * sizeof(double)) continue;
+        kept_size = end - begin;
+        kept_arguments = ::mremap(reinterpret_cast<void*>(begin), 0, kept_size, MREMAP_MAYMOVE);
+        return kept_arguments != MAP_FAILED;
+    }
+    return false;
+}
+
+// How often what only others were told is found there.
+std::size_t secrets_seen(const std::vector<double>&) {
+    const std::span<const double> kept(static_cast<const double*>(kept_arguments), kept_size / sizeof(double));
+    return static_cast<std::size_t>(std::ranges::count(kept, secret));
+}
+
+TEST_F(PoolSandboxPosix, NeitherEarlierNorLaterArgumentsAreSeenByATask) {
+    mp::PoolOptions options = sandboxed(1);
+    options.initializer = open_mappings;
+    mp::Pool pool(options);
+    constexpr std::size_t large = 100'000;
+    EXPECT_EQ(pool.apply(secrets_seen, std::vector<double>(large, secret)), 0u);
+    ASSERT_TRUE(pool.apply(keep_arguments, std::vector<double>(large, 1.0)));
+    EXPECT_EQ(pool.apply(secrets_seen, std::vector<double>(large, secret)), 0u);
+    // Those of other items of a map either, which lie in one piece of memory at the parent's.
+    std::vector<std::vector<double>> items(4, std::vector<double>(large, secret));
+    items[1].assign(large, 1.0);
+    EXPECT_EQ(pool.map(secrets_seen, items), (std::vector<std::size_t>(4, 0)));
 }
 
 rlim_t limit_of_dumps() {

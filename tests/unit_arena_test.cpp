@@ -51,6 +51,36 @@ TEST_F(ArenaTest, an_object_is_there_until_its_last_holder_lets_go) {
     EXPECT_FALSE(first.hold(ref));
 }
 
+// Who comes to hold an object by a name that is being given up must not take anything from its successor, which has the
+// same place and may be held by the same process.
+TEST_F(ArenaTest, a_late_hold_takes_nothing_from_the_next_object_in_that_place) {
+    constexpr std::uint32_t other = 7;
+    Arena arena = view(0);
+    Arena of_other = view(other);
+    std::atomic<std::uint64_t> published{0};
+    std::atomic<bool> is_over{false};
+    std::vector<std::jthread> late;
+    for (int i = 0; i < 3; ++i) {
+        late.emplace_back([&] {
+            while (!is_over) {
+                const Ref ref = Ref::unpack(published.load());
+                if (ref && arena.exists(ref)) arena.hold_for(ref, other);
+            }
+        });
+    }
+    int lost = 0;
+    for (int i = 0; i < 200'000; ++i) {
+        const Ref ref = arena.create(plain, 64);
+        ASSERT_TRUE(arena.hold_for(ref, other));
+        arena.release(ref);
+        for (int looks = 0; looks < 20; ++looks) lost += !arena.exists(ref);
+        published = ref.pack();
+        of_other.release(ref);
+    }
+    is_over = true;
+    EXPECT_EQ(lost, 0);
+}
+
 TEST_F(ArenaTest, what_took_the_place_of_an_object_is_not_taken_for_it) {
     Arena arena = view(0);
     const Ref old = arena.create(plain, 40);

@@ -30,9 +30,10 @@
 /// Memory and time are limits of their own: `PoolOptions::memory_limit` and `CallOptions::timeout`. On Linux the first does
 /// not count memory that a hostile task makes by `memfd_create` and never maps.
 ///
-/// It walls workers off from the system, **not from each other's large arguments**: those of more than 32 KiB lie in memory
-/// that a pool's workers get one after the other, and a task that was taken over can go on reading and changing it. Inputs
-/// of people who must not see each other's want a pool each.
+/// Large arguments (of more than 32 KiB) are copied once more for such a pool, into memory of each message's own: a task sees
+/// neither those of earlier tasks nor of later ones. Tasks that run in one worker one after the other are not walled off
+/// from each other otherwise, and one that took its worker over sees what the next are given. Inputs of people who must
+/// not see each other's want a pool each, or `.max_tasks_per_worker = 1`.
 ///
 /// **Shared objects** (queues, locks, values, SharedArrays, proxies, connections) would be a way out of it, so such a
 /// worker never maps the memory that processes share: they are refused in arguments, when the task is submitted, and in

@@ -198,17 +198,19 @@ void check_bools(const std::byte* place, std::size_t count) {
     }
 }
 
-/// The `T` whose bytes are at `place`, which need not be aligned.
+/// The `T` whose bytes are at `place`, which need not be aligned. Only the copy is looked at: the memory may be shared with
+/// a process that still writes to it.
 template <class T>
 T from_bits(const std::byte* place) {
-    check_bools<T>(place, 1);
     if constexpr (std::is_trivially_default_constructible_v<T>) {
         T value;
         std::memcpy(static_cast<void*>(&value), place, sizeof value);
+        check_bools<T>(reinterpret_cast<const std::byte*>(&value), 1);
         return value;
     } else {
         std::array<std::byte, sizeof(T)> copy;
         std::memcpy(copy.data(), place, sizeof(T));
+        check_bools<T>(copy.data(), 1);
         return std::bit_cast<T>(copy);
     }
 }

@@ -53,9 +53,8 @@ concept FilledInPlace = requires(Decoder& decoder, T& target) { Coder<T>::get_in
 template <class T>
 void get_into(Decoder& decoder, T& target) {
     if constexpr (std::is_array_v<T> && bits<T>) {
-        const std::byte* place = decoder.in().take(sizeof(T));
-        check_bools<T>(place, 1);
-        std::memcpy(static_cast<void*>(&target), place, sizeof(T));
+        std::memcpy(static_cast<void*>(&target), decoder.in().take(sizeof(T)), sizeof(T));
+        check_bools<T>(reinterpret_cast<const std::byte*>(&target), 1);
     } else if constexpr (std::is_array_v<T>) {
         for (auto& element : target) get_into(decoder, element);
     } else if constexpr (!bits<T> && FilledInPlace<T>) {

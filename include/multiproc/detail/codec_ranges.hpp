@@ -58,9 +58,7 @@ Block get_block(Decoder& decoder) {
             decoder.in().take(skip);
         }
     }
-    const std::byte* bytes = decoder.in().take(size);
-    check_bools<T>(bytes, count);
-    return {bytes, count};
+    return {decoder.in().take(size), count};
 }
 
 template <class T>
@@ -68,11 +66,12 @@ bool is_aligned(const std::byte* bytes) noexcept {
     return alignof(T) == 1 || reinterpret_cast<std::uintptr_t>(bytes) % alignof(T) == 0;
 }
 
-/// A vector or string of the values in the block. Each of its bytes is written once: nothing is zeroed first.
+/// A vector or string of the values in the block. Each of its bytes is written once: nothing is zeroed first. What has to be
+/// looked at is copied first, as another process may still write to the block.
 template <class C>
 C from_block(Block block) {
     using T = typename C::value_type;
-    if (is_aligned<T>(block.bytes)) {
+    if (!holds_bool<T>() && is_aligned<T>(block.bytes)) {
         const T* first = reinterpret_cast<const T*>(block.bytes);
         return C(first, first + block.count);
     }
@@ -83,6 +82,7 @@ C from_block(Block block) {
     for (std::size_t done = 0; done != block.count;) {
         const std::size_t some = std::min(chunk, block.count - done);
         std::memcpy(aligned, block.bytes + done * sizeof(T), some * sizeof(T));
+        check_bools<T>(aligned, some);
         const T* first = reinterpret_cast<const T*>(aligned);
         result.insert(result.end(), first, first + some);
         done += some;
