@@ -52,8 +52,11 @@ std::vector<std::string> shared_names() {
     std::vector<std::string> names;
     const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir("/dev/shm"), ::closedir);
     if (!directory) return names;
-    while (const dirent* item = ::readdir(directory.get()))
-        if (std::string(item->d_name).starts_with("multiproc")) names.emplace_back(item->d_name);
+    while (const dirent* item = ::readdir(directory.get())) {
+        const std::string name = item->d_name;
+        // The ledgers are the drivers' own, and there may be another driver.
+        if (name.starts_with("multiproc") && !name.starts_with("multiproc-chaos-")) names.push_back(name);
+    }
     return names;
 }
 
