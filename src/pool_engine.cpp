@@ -1,4 +1,5 @@
 #include "pool_engine.hpp"
+#include "insist.hpp"
 #include "preload.hpp"
 
 #include <stdexcept>
@@ -97,6 +98,7 @@ void PoolEngine::start_locked(std::unique_lock<std::mutex>& lock) {
     require_reentry();
     is_starting_ = true;
     lock.unlock();
+    os::flush_streams();  // as ProcessState::start
 
     std::vector<std::unique_ptr<Worker>> started;
     std::exception_ptr failure;
@@ -105,6 +107,7 @@ void PoolEngine::start_locked(std::unique_lock<std::mutex>& lock) {
         // Refused now rather than with workers at hand.
         make_internal_calls();
         const std::size_t first = is_on_demand() ? 1 : size_.load();
+        started.reserve(first);  // so that none is lost
         while (started.size() < first) started.push_back(start_worker());
         service_ = std::thread([this] { serve(); });
     } catch (const std::system_error& error) {
@@ -122,8 +125,14 @@ void PoolEngine::start_locked(std::unique_lock<std::mutex>& lock) {
     lock.lock();
     is_starting_ = false;
     if (!failure) {
-        for (auto& worker : started) install(std::move(worker));
         if (state_ == State::idle) state_ = State::running;
+        try {
+            for (auto& worker : started) install(std::move(worker));
+        } catch (const std::exception& error) {
+            break_pool(std::string("this process has run into ") + error.what());
+            for (const auto& worker : started)
+                if (worker) worker->child->signal(os::Signal::kill);
+        }
         doorbell_.wake_service();  // it may have looked already, at a pool that was idle and had no workers
     }
     tell_changed();
@@ -232,8 +241,10 @@ void PoolEngine::fail_everything(const ErrorMaker& error) {
         for (std::uint32_t i = 0; i < calls; ++i) {
             CallState& call = batch.block->call_of(batch.first + i);
             if (call.is_done()) continue;
-            call.fail(error);
-            call_done(call);
+            insist([&] { call.fail(error); });
+            try {
+                call_done(call);
+            } catch (const std::bad_alloc&) {}  // a report of progress less
         }
     };
     for (const Batch& batch : pending_) fail(batch);

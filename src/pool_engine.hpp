@@ -272,13 +272,14 @@ private:
 
     // pool_workers.cpp: starting and losing workers
     std::unique_ptr<Worker> start_worker();
-    void install(std::unique_ptr<Worker> worker);
+    void install(std::unique_ptr<Worker> started);
     Batch internal_batch(const InternalCall& internal);
     void prepare(Worker& worker);
     void send_what_is_late();
     void note_late(Worker& worker, const std::string& what);
     os::Deadline check_late() const noexcept;
     void on_child_exit(std::uint64_t serial) noexcept;
+    std::optional<std::uint64_t> next_exit() noexcept;
     void handle_exits();
     void bury(Worker& worker);
     void salvage(Worker& worker);
@@ -358,7 +359,7 @@ private:
     std::uint64_t open_streams_ = 0;  // the same of imaps, which are written as their results are read
     bool is_joining_ = false;         // a thread is, or was, in `join`
     std::uint64_t next_id_ = 1;
-    std::uint64_t next_serial_ = 1;
+    std::atomic<std::uint64_t> next_serial_{1};
     std::size_t failed_starts_ = 0;  // in a row
     std::size_t lost_workers_ = 0;   // that died and were not replaced yet
     std::size_t idle_deaths_ = 0;    // in a row, of workers that had been ready and run nothing

@@ -3,6 +3,7 @@
 
 #include <multiproc/errors.hpp>
 
+#include "insist.hpp"
 #include "pool_engine.hpp"
 #include "worker_limits.hpp"
 
@@ -23,11 +24,7 @@ constexpr auto send_patience = std::chrono::seconds(10);
 // May be called without the mutex.
 std::unique_ptr<PoolEngine::Worker> PoolEngine::start_worker() {
     auto worker = std::make_unique<Worker>();
-    {
-        const std::lock_guard exits(exits_mutex_);
-        worker->serial = next_serial_++;
-        ++living_;
-    }
+    worker->serial = next_serial_++;
     ChildOptions options;
     options.role = Role::pool_worker;
     options.sizes = ring_sizes;
@@ -46,6 +43,11 @@ std::unique_ptr<PoolEngine::Worker> PoolEngine::start_worker() {
         options.threads = static_cast<std::uint32_t>(std::max<std::size_t>(processor_share(processors_) / size_, 1));
     retain();
     options.on_exit = [self = EngineRef(this), serial = worker->serial] { self->on_child_exit(serial); };
+    {
+        const std::lock_guard exits(exits_mutex_);
+        exited_.reserve(exited_.size() + living_ + 1);  // so that an end can be noted without memory
+        ++living_;
+    }
     try {
         worker->child = std::make_unique<Child>(std::move(options));
     } catch (...) {
@@ -56,23 +58,29 @@ std::unique_ptr<PoolEngine::Worker> PoolEngine::start_worker() {
     return worker;
 }
 
-// Puts a started worker to work: first of all its initializer. The service thread looks at `has_exits_` after this.
-void PoolEngine::install(std::unique_ptr<Worker> worker) {
-    if (set_up_) {
-        worker->set_up = internal_batch(set_up_);
-        prepare(*worker);
+// Puts a started worker to work: first of all its initializer. The service thread looks at `has_exits_` after this. If it
+// throws, the worker is in the list, where the end of the pool finds it, or ends.
+void PoolEngine::install(std::unique_ptr<Worker> started) {
+    Worker& worker = *started;
+    try {
+        workers_.push_back(std::move(started));
+    } catch (...) {
+        worker.child->signal(os::Signal::kill);
+        throw;
     }
-    worker->started = worker->idle_since = os::Clock::now();
-    worker->tally.name = settings_.name + "-" + std::to_string(worker->serial);
-    worker->tally.pid = worker->child->pid();
-    if (trace_) trace_->add_worker(worker->serial, worker->tally.name, worker->tally.pid);
-    const std::uint64_t serial = worker->serial;
-    workers_.push_back(std::move(worker));
+    worker.started = worker.idle_since = os::Clock::now();
+    worker.tally.name = settings_.name + "-" + std::to_string(worker.serial);
+    worker.tally.pid = worker.child->pid();
+    if (trace_) trace_->add_worker(worker.serial, worker.tally.name, worker.tally.pid);
+    if (set_up_) {
+        worker.set_up = internal_batch(set_up_);
+        prepare(worker);
+    }
     may_be_idle_ = true;
     // Whoever learned of its end before this found no such worker.
-    if (std::erase(early_exits_, serial) == 0) return;
+    if (std::erase(early_exits_, worker.serial) == 0) return;
     const std::lock_guard exits(exits_mutex_);
-    exited_.push_back(serial);
+    exited_.push_back(worker.serial);
     has_exits_.store(true, std::memory_order_release);
 }
 
@@ -156,18 +164,23 @@ void PoolEngine::on_child_exit(std::uint64_t serial) noexcept {
     doorbell_.wake_service();
 }
 
-void PoolEngine::handle_exits() {
-    std::vector<std::uint64_t> serials;
-    {
-        const std::lock_guard exits(exits_mutex_);
-        serials.swap(exited_);
+std::optional<std::uint64_t> PoolEngine::next_exit() noexcept {
+    const std::lock_guard exits(exits_mutex_);
+    if (exited_.empty()) {
         has_exits_.store(false, std::memory_order_relaxed);
+        return std::nullopt;
     }
-    for (const std::uint64_t serial : serials) {
+    const std::uint64_t serial = exited_.front();
+    exited_.erase(exited_.begin());
+    return serial;
+}
+
+void PoolEngine::handle_exits() {
+    while (const std::optional<std::uint64_t> serial = next_exit()) {
         const auto found =
-            std::ranges::find_if(workers_, [serial](const auto& worker) { return worker->serial == serial; });
+            std::ranges::find_if(workers_, [&](const auto& worker) { return worker->serial == *serial; });
         if (found == workers_.end()) {
-            early_exits_.push_back(serial);  // it ended before it was installed
+            early_exits_.push_back(*serial);  // it ended before it was installed
             continue;
         }
         bury(**found);  // still in the list, so that its tasks fail with the others' if this throws
@@ -356,8 +369,12 @@ os::Deadline PoolEngine::check_idle() {
 void PoolEngine::break_pool(const std::string& why) {
     if (state_ != State::running && state_ != State::closing) return;
     state_ = State::broken;
-    broken_text_ = "multiproc: the pool is broken: " + why;
-    fail_everything(maker_of(BrokenPool(broken_text_)));
+    ErrorMaker error;
+    insist([&] {
+        broken_text_ = "multiproc: the pool is broken: " + why;
+        error = maker_of(BrokenPool(broken_text_));
+    });
+    fail_everything(error);
     for (const auto& worker : workers_) worker->child->signal(os::Signal::kill);
 }
 

@@ -96,6 +96,8 @@ void ProcessState::start() {
             at_program_exit<&finish_processes>();
         }
     }
+    // What was printed before the start comes before what the child prints, as in Python.
+    os::flush_streams();
     std::shared_ptr<Child> child;
     try {
         const os::Handle out = open_redirect(options_.out);

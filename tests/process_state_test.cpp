@@ -1,7 +1,9 @@
 // A Process before its start, while it runs, and after its end; and what it knows of itself.
 #include <algorithm>
 #include <chrono>
+#include <iostream>
 #include <optional>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -35,6 +37,22 @@ TEST_F(ProcessState, before_start_it_is_not_alive_has_no_status_and_is_not_liste
     EXPECT_THROW(p.join_for(1ms), std::logic_error);
     EXPECT_THROW(p.terminate(), std::logic_error);
     EXPECT_THROW(p.result(), std::logic_error);
+}
+
+// As in Python: what was printed before comes before what the child prints.
+TEST_F(ProcessState, start_flushes_what_was_printed_before) {
+    class Noting final : public std::stringbuf {
+    public:
+        int times_flushed = 0;
+        int sync() override { return ++times_flushed, 0; }
+    } buffer;
+    std::streambuf* const before = std::cout.rdbuf(&buffer);
+    mp::Process p(forty_two);
+    p.start();
+    const int times = buffer.times_flushed;
+    std::cout.rdbuf(before);
+    EXPECT_GT(times, 0);
+    EXPECT_EQ(p.result(), 42);
 }
 
 TEST_F(ProcessState, after_start_it_is_alive_and_listed) {
