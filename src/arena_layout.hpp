@@ -100,16 +100,16 @@ struct TaggedWord {
 
     // True if the word was of that generation still, and has the new value.
     template <class F>
-    static bool change(std::atomic<std::uint64_t>& word, std::uint32_t generation, F&& next) noexcept {
+    static bool change(std::atomic<std::uint64_t>& word, std::uint32_t expected, F&& next) noexcept {
         std::uint64_t seen = word.load(std::memory_order_seq_cst);
         do {
-            if (unpack(seen).generation != generation) return false;
-        } while (!word.compare_exchange_weak(seen, TaggedWord{generation, next(unpack(seen).value)}.pack(),
+            if (unpack(seen).generation != expected) return false;
+        } while (!word.compare_exchange_weak(seen, TaggedWord{expected, next(unpack(seen).value)}.pack(),
                                              std::memory_order_seq_cst));
         return true;
     }
-    static bool increment(std::atomic<std::uint64_t>& word, std::uint32_t generation) noexcept {
-        return change(word, generation, [](std::uint32_t value) { return value + 1; });
+    static bool increment(std::atomic<std::uint64_t>& word, std::uint32_t expected) noexcept {
+        return change(word, expected, [](std::uint32_t count) { return count + 1; });
     }
 };
 
