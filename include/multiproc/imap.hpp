@@ -89,8 +89,8 @@ public:
     }
     std::default_sentinel_t end() const noexcept { return {}; }
 
-    /// Waits for the next result and returns it, or nothing at the end. Throws the item's error. If it throws std::bad_alloc
-    /// as this process has no memory to go on with, nothing is lost: the next call goes on.
+    /// Waits for the next result and returns it, or nothing at the end. Throws the item's error. A std::bad_alloc of this
+    /// process's own need not stand for an item: then the next call gives what this one was to give.
     std::optional<Value> next() {
         if (!state().go_to_unseen(std::nullopt) || state_->is_at_end()) return std::nullopt;
         return std::optional<Value>(std::move(state_->value()));
