@@ -184,7 +184,8 @@ std::optional<std::uint64_t> Child::send_call(const CallMessage& message) {
     std::byte* const data = place + sizeof(CallRecord);
     if (is_in_segment) {
         // What is in the segment besides, now or later, is for others: a child that is not trusted gets one of its own.
-        const SegmentLease& lease = is_confined_ ? SegmentSource::keep(message.prefix, message.items) : *message.lease;
+        const SegmentLease own = is_confined_ ? SegmentSource::keep(message.prefix, message.items) : SegmentLease{};
+        const SegmentLease& lease = is_confined_ ? own : *message.lease;
         const auto bytes =
             is_confined_
                 ? message.prefix.size() + message.items.size()

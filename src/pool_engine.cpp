@@ -98,7 +98,7 @@ void PoolEngine::start_locked(std::unique_lock<std::mutex>& lock) {
     require_reentry();
     is_starting_ = true;
     lock.unlock();
-    os::flush_streams();  // as ProcessState::start
+    os::flush_streams();  // what was printed before comes before what the workers print
 
     std::vector<std::unique_ptr<Worker>> started;
     std::exception_ptr failure;
